@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* base/buf.h - an owned, growing byte buffer with a maximum.
+ *
+ * Bytes are appended at the end and consumed from the front; what is held is one
+ * contiguous span. Consuming is O(1) amortised; an emptied buffer keeps its
+ * memory until trim or fini. Appends after a failure fail too (sticky `err`),
+ * so a sequence of appends can be checked once.
+ */
+#ifndef ALK_BASE_BUF_H
+#define ALK_BASE_BUF_H
+
+#include "base/err.h"
+#include "base/span.h"
+
+struct alk_buf {
+    const struct alk_mem *mem;
+    uint8_t *p;   /* owns */
+    size_t at;    /* first held byte */
+    size_t end;   /* one past the last held byte */
+    size_t size;  /* allocated */
+    size_t max;   /* bytes that may be held */
+    alk_err err;  /* sticky: ALK_E_TOO_BIG, ALK_E_NOMEM */
+};
+
+/* Allocates nothing. */
+void alk_buf_init(struct alk_buf *b, const struct alk_mem *mem, size_t max);
+void alk_buf_fini(struct alk_buf *b);
+/* As fini, but wipes first. */
+void alk_buf_fini_secret(struct alk_buf *b);
+/* Drops the bytes and the sticky error, keeps the memory. */
+void alk_buf_clear(struct alk_buf *b);
+/* Gives memory back when nothing is held. */
+void alk_buf_trim(struct alk_buf *b);
+
+static inline struct alk_span alk_buf_span(const struct alk_buf *b)
+{
+    return (struct alk_span){b->p + b->at, b->end - b->at};
+}
+static inline size_t alk_buf_len(const struct alk_buf *b)
+{
+    return b->end - b->at;
+}
+static inline size_t alk_buf_room(const struct alk_buf *b)
+{
+    return b->max - alk_buf_len(b);
+}
+/* ALK_E_TOO_BIG when more than max would be held, ALK_E_NOMEM; nothing is
+ * appended then. */
+alk_err alk_buf_put(struct alk_buf *b, struct alk_span s);
+alk_err alk_buf_put_str(struct alk_buf *b, const char *text);
+alk_err alk_buf_put_u8(struct alk_buf *b, uint8_t v);
+/* printf, C locale, no %n, no floating point. */
+alk_err alk_buf_printf(struct alk_buf *b, const char *fmt, ...) ALK_PRINTF(2, 3);
+/* Room for n more bytes: a pointer to write to, then alk_buf_added(b, k <= n).
+ * NULL: as put. */
+uint8_t *alk_buf_reserve(struct alk_buf *b, size_t n);
+void alk_buf_added(struct alk_buf *b, size_t n);
+/* n <= len, else our bug. */
+void alk_buf_consume(struct alk_buf *b, size_t n);
+/* A zero byte after the content (not counted), so that it reads as C text.
+ * "" (static) after a failure. */
+const char *alk_buf_cstr(struct alk_buf *b);
+
+#endif

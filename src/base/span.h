@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* base/span.h - borrowed bytes by value. All functions are pure. */
+#ifndef ALK_BASE_SPAN_H
+#define ALK_BASE_SPAN_H
+
+#include "alknet/types.h"
+
+#include <string.h>
+
+/* A string literal as a span, without its terminating zero. */
+#define ALK_LIT(text) ((struct alk_span){(const uint8_t *)("" text), sizeof(text) - 1})
+#define ALK_SPAN_FMT "%.*s"
+#define ALK_SPAN_ARG(s) (int)(s).n, (const char *)(s).p
+
+static inline struct alk_span alk_span(const void *p, size_t n)
+{
+    return (struct alk_span){(const uint8_t *)p, n};
+}
+static inline struct alk_span alk_span_str(const char *text)
+{
+    return (struct alk_span){(const uint8_t *)text, text == NULL ? 0 : strlen(text)};
+}
+/* The first n bytes (all, when there are fewer), and what follows them. */
+static inline struct alk_span alk_span_head(struct alk_span s, size_t n)
+{
+    return (struct alk_span){s.p, n < s.n ? n : s.n};
+}
+static inline struct alk_span alk_span_tail(struct alk_span s, size_t n)
+{
+    return n < s.n ? (struct alk_span){s.p + n, s.n - n} : (struct alk_span){NULL, 0};
+}
+/* Not for secrets: see base/ct.h. */
+static inline bool alk_span_equal(struct alk_span a, struct alk_span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+static inline bool alk_span_is(struct alk_span a, const char *text)
+{
+    return alk_span_equal(a, alk_span_str(text));
+}
+bool alk_span_starts(struct alk_span s, struct alk_span prefix);
+bool alk_span_ends(struct alk_span s, struct alk_span suffix);
+/* ASCII case-insensitive. */
+bool alk_span_equal_nocase(struct alk_span a, struct alk_span b);
+/* Index of the first byte c, or s.n. */
+size_t alk_span_find(struct alk_span s, uint8_t c);
+/* Cuts *s at the first byte c: returns what precedes it and leaves what follows
+ * it in *s (empty when c is not there). */
+struct alk_span alk_span_cut(struct alk_span *s, uint8_t c);
+/* Without leading and trailing spaces and tabs. */
+struct alk_span alk_span_trim(struct alk_span s);
+/* Decimal digits only, no sign, in [0, max]. ALK_E_MALFORMED, ALK_E_TOO_BIG. */
+bool alk_span_u64(struct alk_span s, uint64_t max, uint64_t *ret);
+/* Copies into dst as a zero-terminated string; false (and "") when it does not
+ * fit or holds a zero byte. */
+bool alk_span_cstr(struct alk_span s, char *dst, size_t dst_size);
+/* Well-formed UTF-8 [RFC 3629 §4]: no surrogates, no overlong forms. */
+bool alk_span_is_utf8(struct alk_span s);
+/* Glob: `*` matches within the text any bytes except '/', `**` any bytes. */
+bool alk_span_glob(struct alk_span pattern, struct alk_span text);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* core/tls/session.h - GnuTLS sessions as QUIC and TLS over TCP both use them.
+ *
+ * Everything about identity, ALPN, tickets and early data is here once; the two
+ * transports only move the bytes. Recipes: reference/quic.md §§1-3, endpoint.md
+ * §§4 and 6.
+ *
+ * A struct alk_tls_server is immutable and counted: credentials, routes and keys
+ * of one configuration generation. A session holds a reference until it is
+ * freed, because GnuTLS reads credentials during a handshake. The one mutable
+ * part, the anti-replay object, belongs to the loop (struct alk_tls_loop).
+ */
+#ifndef ALK_CORE_TLS_SESSION_H
+#define ALK_CORE_TLS_SESSION_H
+
+#include "alknet/client.h"
+#include "core/router.h"
+#include "core/tls/creds.h"
+
+#include <gnutls/gnutls.h>
+
+struct alk_replay_db; /* core/tls/replay.h: one per node, shared by all loops */
+
+struct alk_tls_server_options {
+    const struct alk_mem *mem;
+    struct alk_tls_creds *creds;        /* the raw key and/or the default certificate */
+    const struct alk_tls_sni *snis;     /* certificates by server name; copied, creds ref'd */
+    size_t sni_count;
+    struct alk_routes *routes;          /* a reference is taken */
+    uint8_t ticket_secret[32];          /* derives one ticket key per ALPN; same on all loops */
+    struct alk_replay_db *replay;       /* NULL: no early data */
+    const char *default_alpn;           /* TCP clients that send none; NULL: alert 120 */
+    void (*keylog)(void *ctx, const char *line); /* NSS format; NULL: none */
+    void *keylog_ctx;
+};
+
+struct alk_tls_server;
+ALK_NODISCARD alk_err alk_tls_server_new(const struct alk_tls_server_options *options,
+                                         struct alk_tls_server **ret);
+struct alk_tls_server *alk_tls_server_ref(struct alk_tls_server *server);
+void alk_tls_server_unref(struct alk_tls_server *server);
+struct alk_routes *alk_tls_server_routes(struct alk_tls_server *server);
+
+/* Per loop: the anti-replay object (GnuTLS mutates it without a lock). */
+struct alk_tls_loop;
+ALK_NODISCARD alk_err alk_tls_loop_new(const struct alk_mem *mem, struct alk_replay_db *replay,
+                                       struct alk_tls_loop **ret);
+void alk_tls_loop_free(struct alk_tls_loop *loop);
+
+struct alk_tls_session {
+    gnutls_session_t gs; /* NULL before init and after fini */
+    struct alk_tls_server *server; /* server: one reference */
+    const struct alk_dial_options *dial; /* client: borrowed until fini */
+    struct alk_tls_creds *creds;         /* client: one reference */
+    struct alk_service *service; /* server: chosen in the ClientHello hook; one reference */
+    enum alk_transport transport;
+    char alpn[ALK_ALPN_MAX + 1];
+    char sni[ALK_SNI_MAX + 1];
+    bool is_server;
+    bool is_resumed;
+    bool is_early_allowed;  /* 0-RTT may be used on this session */
+    alk_err verify_err;     /* client: why the server's key was refused */
+    char verify_text[200];  /* client: one sentence about it */
+    char server_key[ALK_FINGERPRINT_MAX]; /* client: z32 key, or "cert:<hex>" */
+};
+
+/* A server session without ALPN; the ClientHello hook chooses SNI credentials,
+ * the service, the ticket key and early data. */
+ALK_NODISCARD alk_err alk_tls_session_server(struct alk_tls_session *s,
+                                             struct alk_tls_server *server,
+                                             struct alk_tls_loop *loop,
+                                             enum alk_transport transport);
+/* A client session: ALPN list, SNI, credentials, pinning and verification (during
+ * the handshake, before our Finished) as the dial options say. ticket: what
+ * alk_tls_session_ticket gave earlier for the same node and ALPN; may be empty. */
+ALK_NODISCARD alk_err alk_tls_session_client(struct alk_tls_session *s,
+                                             const struct alk_dial_options *dial,
+                                             struct alk_tls_creds *creds,
+                                             enum alk_transport transport, struct alk_span ticket);
+void alk_tls_session_fini(struct alk_tls_session *s);
+/* Drops the GnuTLS session after the handshake to save 10 kB per idle
+ * connection; what auth needs was copied by alk_tls_session_describe. */
+void alk_tls_session_drop(struct alk_tls_session *s);
+
+/* Fills alpn, sni, cert_kind, fingerprints and is_resumed of *ret. Valid from the
+ * ClientHello on (early data) and after the handshake. */
+void alk_tls_session_describe(const struct alk_tls_session *s, struct alk_auth_context *ret);
+/* Server, after the handshake: sends one session ticket where the service and the
+ * transport allow it. */
+ALK_NODISCARD alk_err alk_tls_session_send_ticket(struct alk_tls_session *s);
+/* Client: serialised session for a later ALK resumption, appended to *ret. */
+ALK_NODISCARD alk_err alk_tls_session_ticket(struct alk_tls_session *s, struct alk_buf *ret);
+/* The TLS alert that says best why it failed (for close codes and TCP alerts). */
+uint8_t alk_tls_alert(const struct alk_tls_session *s, int gnutls_err);
+/* ALK_E_NO_ALPN for alert 120, ALK_E_AUTH for certificate_required, the verify
+ * error, else ALK_E_TLS. */
+alk_err alk_tls_error(const struct alk_tls_session *s, int gnutls_err, uint8_t alert);
+
+#endif

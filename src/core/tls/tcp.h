@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* core/tls/tcp.h - one TLS 1.3 connection over TCP as a value machine.
+ *
+ * Bytes and time in; bytes, events (through the hub) and a deadline out. It is a
+ * struct alk_conn with one stream. GnuTLS never sees EAGAIN on output: its push
+ * function appends to our own bounded buffer (reference/endpoint.md §5).
+ * A server opens nothing before the client's Finished. An end without
+ * close_notify is a reset.
+ */
+#ifndef ALK_CORE_TLS_TCP_H
+#define ALK_CORE_TLS_TCP_H
+
+#include "base/rand.h"
+#include "core/conn.h"
+#include "core/tls/session.h"
+
+#define ALK_TCP_OUT_HIGH ((size_t)256 * 1024) /* encrypted bytes before we stop encrypting */
+#define ALK_TCP_OUT_LOW ((size_t)64 * 1024)
+#define ALK_TCP_RX_HIGH ((size_t)256 * 1024)  /* unconsumed plain text before we stop reading */
+
+struct alk_tcp_options {
+    const struct alk_mem *mem;
+    struct alk_hub *hub;
+    struct alk_addr local, remote;
+    alk_time handshake_timeout, idle_timeout; /* 0: 10 s, 60 s */
+    alk_time keep_alive;                      /* client: probing is the socket's affair */
+    /* Called when output or a deadline appeared outside feed/tick, so that the
+     * owner flushes it before it sleeps. Must not call back. */
+    void (*wake)(void *ctx, struct alk_conn *conn);
+    /* The connection is over and no longer used: the owner closes the socket
+     * (abort: with RST) and calls alk_tcp_free. */
+    void (*over)(void *ctx, struct alk_conn *conn);
+    void *owner;
+};
+
+ALK_NODISCARD alk_err alk_tcp_server(const struct alk_tcp_options *options,
+                                     struct alk_tls_server *server, struct alk_tls_loop *loop,
+                                     alk_time now, struct alk_conn **ret);
+struct alk_tcp_connect {
+    const struct alk_dial_options *dial; /* borrows until freed */
+    struct alk_tls_creds *creds;
+    const struct alk_handler *handler;
+    void *service_state;
+    struct alk_span session; /* from alk_tcp_client_session; may be empty */
+    bool hold_finished;      /* race: see core/quic */
+};
+ALK_NODISCARD alk_err alk_tcp_client(const struct alk_tcp_options *options,
+                                     const struct alk_tcp_connect *connect, alk_time now,
+                                     struct alk_conn **ret);
+/* After `over`, or to drop it without ceremony. */
+void alk_tcp_free(struct alk_conn *conn);
+void *alk_tcp_owner(const struct alk_conn *conn);
+
+/* Bytes from the socket; all are taken. ALK_FULL: stop reading the socket until
+ * alk_tcp_wants_input. Errors raise `closed` through the hub by themselves. */
+alk_err alk_tcp_feed(struct alk_conn *conn, struct alk_span in, alk_time now);
+bool alk_tcp_wants_input(const struct alk_conn *conn);
+/* The socket's end of file or error. */
+void alk_tcp_eof(struct alk_conn *conn, alk_time now);
+void alk_tcp_failed(struct alk_conn *conn, alk_err err, alk_time now);
+/* Encrypts what the stream has queued, as far as there is room. */
+void alk_tcp_flush(struct alk_conn *conn, alk_time now);
+/* What to write to the socket; borrows until the next call. */
+struct alk_span alk_tcp_output(const struct alk_conn *conn);
+void alk_tcp_sent(struct alk_conn *conn, size_t n);
+/* After output is empty: shut the socket's write side (TLS close_notify sent). */
+bool alk_tcp_wants_shutdown(const struct alk_conn *conn);
+/* Close the socket with RST (reset, stop, limits). */
+bool alk_tcp_wants_abort(const struct alk_conn *conn);
+alk_time alk_tcp_deadline(const struct alk_conn *conn);
+void alk_tcp_tick(struct alk_conn *conn, alk_time now);
+void alk_tcp_release_finished(struct alk_conn *conn);
+ALK_NODISCARD alk_err alk_tcp_client_session(struct alk_conn *conn, struct alk_buf *ret);
+
+#endif

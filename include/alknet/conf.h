@@ -47,7 +47,8 @@ struct alk_conf_row {
     enum alk_conf_reload reload;
     bool is_required;
     bool is_secret; /* never shown by status, errors or logs */
-    bool scalar_ok; /* LIST: a single element may stand for the list */
+    bool scalar_ok; /* LIST: a single element may stand for the list; MAP: a scalar may stand for
+                     * its first member, as in `require: none` */
     alk_conf_check_fn *check;
     const char *unit; /* for the manual: "bytes", "connections", ... */
     const char *help; /* one or two sentences for the manual */
@@ -64,7 +65,8 @@ ALK_API size_t alk_conf_count(const struct alk_conf *conf);
 ALK_API const struct alk_conf *alk_conf_at(const struct alk_conf *conf, size_t i);
 /* The key under which a member stands; "" for list elements and the root. */
 ALK_API const char *alk_conf_key(const struct alk_conf *conf);
-/* Values. Of another type or NULL: 0, false, "". Strings end with a zero. */
+/* Values. Of another type or NULL: 0, false, "". Strings end with a zero; the
+ * string of an enum is its name. */
 ALK_API bool alk_conf_bool(const struct alk_conf *conf);
 ALK_API uint64_t alk_conf_uint(const struct alk_conf *conf); /* also size (bytes), duration (ns), enum */
 ALK_API const char *alk_conf_str(const struct alk_conf *conf);

@@ -21,6 +21,7 @@
 
 #include "alknet/handler.h"
 #include "alknet/endpoint.h"
+#include "base/map.h"
 #include "core/addr.h"
 #include "core/stream.h"
 
@@ -90,6 +91,10 @@ struct alk_conn {
     struct alk_service *service; /* one reference; NULL for clients */
     void *service_state;         /* first argument of open */
     void *state;                 /* what open returned */
+    /* Clients (core/io/dial): closed before `open`; early data was rejected. Called
+     * by the hub like a handler's calls, with service_state. May be NULL. */
+    void (*on_unopened)(void *service_state, struct alk_conn *conn);
+    void (*on_early_rejected)(void *service_state);
 
     enum alk_conn_state conn_state;
     unsigned pending;
@@ -97,7 +102,7 @@ struct alk_conn {
     bool is_confirmed;
     bool is_closing; /* ops->close was called or the peer closed */
     bool in_call;    /* a handler call is on the stack */
-    bool is_resolving;
+    unsigned resolving; /* questions to the provider that are under way; `end` waits */
     bool is_counted; /* in the hub's per-address count */
     alk_err close_err;
     uint64_t close_code;
@@ -117,8 +122,8 @@ struct alk_conn {
     struct alk_link ready_in; /* hub->ready */
 };
 
-/* Zeroes nothing: the transport hands in zeroed memory. Adds it to the hub and
- * gives it a serial and a log id. */
+/* The transport hands in zeroed memory. Adds it to the hub and gives it a serial
+ * and a log id. */
 void alk_conn_init(struct alk_conn *conn, const struct alk_conn_ops *ops, struct alk_hub *hub);
 /* Frees what the shared part owns (streams must be gone) and leaves the hub. */
 void alk_conn_fini(struct alk_conn *conn);
@@ -156,6 +161,7 @@ struct alk_hub {
     unsigned conn_auth_failures;
     struct alk_list conns; /* all */
     struct alk_list ready; /* with pending events */
+    struct alk_map by_serial; /* weak handles; a connection may be missing for want of memory */
     size_t conn_count;
     uint64_t next_serial;
     unsigned turn_budget; /* calls per alk_hub_run before it yields; 0: 4096 */

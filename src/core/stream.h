@@ -24,6 +24,8 @@
 /* Unsent bytes that a stream queues before ALK_FULL, and where writable comes. */
 #define ALK_STREAM_TX_HIGH ((size_t)256 * 1024)
 #define ALK_STREAM_TX_LOW ((size_t)128 * 1024)
+/* Unsent and unacknowledged bytes together. */
+#define ALK_STREAM_TX_MAX ((size_t)8 * 1024 * 1024)
 
 struct alk_tx_seg {
     struct alk_tx_seg *next;
@@ -49,6 +51,7 @@ struct alk_stream {
     void *ctx;
 
     struct alk_buf rx;
+    size_t rx_hint;     /* size that the last burst needed */
     uint64_t rx_credit; /* consumed or dropped, not yet given back as window */
     uint64_t rx_code;   /* of the peer's reset */
     struct alk_txq tx;
@@ -78,8 +81,10 @@ struct alk_stream {
     struct alk_link dirty; /* the transport's list of streams with work */
 };
 
-/* Links it into the connection. The memory is the transport's. rx_max: the most
- * that can arrive unconsumed (the flow control window). */
+/* Links it into the connection. The memory is the transport's, zeroed, with
+ * is_local and is_early set. A stream of the peer's is announced to the handler
+ * even before it has data. rx_max: the most that can arrive unconsumed (the flow
+ * control window). */
 void alk_stream_init(struct alk_stream *s, struct alk_conn *conn, uint64_t id, size_t rx_max);
 /* Unlinks and drops everything; no events. */
 void alk_stream_fini(struct alk_stream *s);

@@ -19,7 +19,7 @@ extern "C" {
 struct alk_loop;
 
 ALK_NODISCARD ALK_API alk_err alk_loop_new(const struct alk_mem *mem, struct alk_loop **ret);
-/* Not while it runs. Pending posts are dropped and their `cancel` is run. */
+/* Not while it runs. Watches must be gone; posts that wait are dropped. */
 ALK_API void alk_loop_free(struct alk_loop *loop);
 /* Runs until alk_loop_stop. */
 ALK_API void alk_loop_run(struct alk_loop *loop);
@@ -48,10 +48,11 @@ typedef void alk_timer_fn(struct alk_timer *timer, void *ctx);
 struct alk_timer {
     alk_timer_fn *fn;
     void *ctx;
-    alk_time at;   /* read only; ALK_NEVER or 0 when not running */
-    size_t index;  /* the loop's */
+    alk_time at; /* read only; 0 when not running */
+    struct alk_timer *child, *next, *prev; /* the loop's */
 };
-/* (Re)starts: fires once when alk_loop_now reaches `at`. */
+/* (Re)starts: fires once when alk_loop_now reaches `at`; ALK_NEVER stops. Never
+ * fails: the links are inside the timer. */
 ALK_API void alk_timer_set(struct alk_loop *loop, struct alk_timer *timer, alk_time at);
 ALK_API void alk_timer_stop(struct alk_loop *loop, struct alk_timer *timer);
 

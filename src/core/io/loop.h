@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* core/io/loop.h - the inner side of struct alk_loop, for core and cli.
+ *
+ * A turn of the loop: callbacks of ready descriptors, posts, due timers; then
+ * the turn hooks, which deliver events and send what was queued; then sleep.
+ * The hooks also run before the sleep of the first turn, so what was queued
+ * outside a turn (a dial, a write of an embedding program) is not left lying.
+ */
+#ifndef ALK_CORE_IO_LOOP_H
+#define ALK_CORE_IO_LOOP_H
+
+#include "alknet/loop.h"
+#include "base/err.h"
+#include "base/list.h"
+
+struct alk_hub;
+struct uv_loop_s;
+
+/* Posts that may wait. */
+#define ALK_POSTS_MAX 65536
+
+/* Work at the end of each turn. */
+struct alk_turn {
+    bool (*fn)(void *ctx);          /* true: there is more, do not sleep */
+    bool (*has_work)(void *ctx);    /* whether fn would do anything; NULL: cannot tell */
+    void *ctx;
+    struct alk_link in; /* the loop's */
+};
+/* On the loop's thread, or before it runs. Hooks run in the order of adding; a
+ * hook may remove itself. */
+void alk_loop_turn_add(struct alk_loop *loop, struct alk_turn *turn);
+void alk_loop_turn_remove(struct alk_loop *loop, struct alk_turn *turn);
+
+/* As alk_post; when the loop is freed before fn ran, cancel(arg) runs instead. */
+ALK_NODISCARD alk_err alk_post_cancel(struct alk_loop *loop, alk_post_fn *fn, alk_post_fn *cancel,
+                                      void *arg);
+
+/* Which loop of the endpoint this is; before it runs. */
+void alk_loop_set_id(struct alk_loop *loop, uint64_t id);
+/* The hub that delivers events on this loop; NULL: none yet. */
+struct alk_hub *alk_loop_hub(const struct alk_loop *loop);
+void alk_loop_set_hub(struct alk_loop *loop, struct alk_hub *hub);
+/* One slot for what the loop's clients share (core/io/dial.c): a value and the
+ * function that frees it when the loop is freed. */
+void *alk_loop_extra(const struct alk_loop *loop);
+void alk_loop_set_extra(struct alk_loop *loop, void *extra, void (*release)(void *extra));
+
+/* For what libuv does itself: processes, name resolution, file events. */
+struct uv_loop_s *alk_loop_uv(struct alk_loop *loop);
+const struct alk_mem *alk_loop_mem(const struct alk_loop *loop);
+/* True while a callback of the loop runs (on its own thread). */
+bool alk_loop_in_turn(const struct alk_loop *loop);
+/* Callbacks that libuv makes directly call this first: it refreshes the clock. */
+void alk_loop_enter(struct alk_loop *loop);
+
+/* The system's clocks: monotonic ns, and unix seconds / ns. */
+alk_time alk_clock_now(void);
+uint64_t alk_clock_unix(void);
+alk_time alk_clock_unix_ns(void);
+
+#endif

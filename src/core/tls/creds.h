@@ -52,7 +52,7 @@ ALK_NODISCARD alk_err alk_tls_self_signed(const char *const *names, uint64_t now
 
 /* Key files. The formats: PKCS#8 PEM and unencrypted OpenSSH; a PKCS#8 PEM is
  * written. *ret_seed is the caller's to wipe. */
-ALK_NODISCARD alk_err alk_key_parse(struct alk_span text, uint8_t ret_seed[static 32]);
+ALK_NODISCARD alk_err alk_key_parse_seed(struct alk_span text, uint8_t ret_seed[static 32]);
 ALK_NODISCARD alk_err alk_key_print_pem(const uint8_t seed[static 32], struct alk_buf *ret);
 void alk_key_public_of(const uint8_t seed[static 32], uint8_t ret[static 32]);
 

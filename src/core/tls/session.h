@@ -9,6 +9,10 @@
  * of one configuration generation. A session holds a reference until it is
  * freed, because GnuTLS reads credentials during a handshake. The one mutable
  * part, the anti-replay object, belongs to the loop (struct alk_tls_loop).
+ *
+ * gnutls_session_set_ptr belongs to the transport: ngtcp2's helpers read their
+ * ngtcp2_crypto_conn_ref from it. Hooks find the struct alk_tls_session with
+ * gnutls_db_get_ptr, which TLS 1.3 tickets do not use.
  */
 #ifndef ALK_CORE_TLS_SESSION_H
 #define ALK_CORE_TLS_SESSION_H

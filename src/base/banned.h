@@ -22,9 +22,10 @@
 
 #undef alloca
 #pragma GCC poison strcpy strcat sprintf vsprintf gets strtok atoi atol
-#pragma GCC poison gmtime localtime ctime asctime alloca tmpnam mktemp
+#pragma GCC poison gmtime localtime ctime asctime tmpnam mktemp
 
-/* Words that also name members of other libraries' structs: calls only. */
+/* Words that also stand in other libraries' headers: calls only. */
+#define alloca(...) alk_banned_alloca(__VA_ARGS__)
 #define rand(...) alk_banned_rand(__VA_ARGS__)
 #define srand(...) alk_banned_srand(__VA_ARGS__)
 #define system(...) alk_banned_system(__VA_ARGS__)

@@ -20,11 +20,6 @@ extern "C" {
 
 struct alk_endpoint;
 
-enum alk_log_level { ALK_LOG_ERROR, ALK_LOG_WARN, ALK_LOG_INFO, ALK_LOG_DEBUG, ALK_LOG_TRACE };
-/* One finished line without line break; from every thread. */
-typedef void alk_log_fn(void *ctx, enum alk_log_level level, const char *component,
-                        const char *line);
-
 struct alk_endpoint_options {
     size_t struct_size;
     const struct alk_mem *mem;

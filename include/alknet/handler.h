@@ -45,6 +45,13 @@ enum {
     ALK_HANDLER_DEFAULT_ON = 8  /* runs also when the config does not name it */
 };
 
+enum alk_log_level { ALK_LOG_ERROR, ALK_LOG_WARN, ALK_LOG_INFO, ALK_LOG_DEBUG, ALK_LOG_TRACE };
+/* One finished line without line break; from every thread. */
+typedef void alk_log_fn(void *ctx, enum alk_log_level level, const char *component,
+                        const char *line);
+
+struct alk_spawner;
+
 /* What a service may use besides its settings. Valid until `stop` returns. */
 struct alk_env {
     size_t struct_size;
@@ -53,6 +60,9 @@ struct alk_env {
     struct alk_loop *loop;         /* the loop that start runs on */
     const char *service;           /* name for the log */
     bool is_host;                  /* running in a handler process */
+    alk_log_fn *log;               /* NULL: nobody listens */
+    void *log_ctx;
+    struct alk_spawner *spawner;   /* starts programs; NULL: none (embedding, hosts) */
 };
 
 typedef alk_err alk_start_fn(const struct alk_conf *conf, const struct alk_env *env,

@@ -12,6 +12,8 @@
 #include "base/err.h"
 #include "base/span.h"
 
+#include <stdarg.h>
+
 struct alk_buf {
     const struct alk_mem *mem;
     uint8_t *p;   /* owns */
@@ -25,7 +27,8 @@ struct alk_buf {
 /* Allocates nothing. */
 void alk_buf_init(struct alk_buf *b, const struct alk_mem *mem, size_t max);
 void alk_buf_fini(struct alk_buf *b);
-/* As fini, but wipes first. */
+/* As fini, but wipes first. Growing leaves old copies in freed memory: reserve
+ * the room for a secret in one go. */
 void alk_buf_fini_secret(struct alk_buf *b);
 /* Drops the bytes and the sticky error, keeps the memory. */
 void alk_buf_clear(struct alk_buf *b);
@@ -45,12 +48,13 @@ static inline size_t alk_buf_room(const struct alk_buf *b)
     return b->max - alk_buf_len(b);
 }
 /* ALK_E_TOO_BIG when more than max would be held, ALK_E_NOMEM; nothing is
- * appended then. */
+ * appended then. The span must not point into this buffer. */
 alk_err alk_buf_put(struct alk_buf *b, struct alk_span s);
 alk_err alk_buf_put_str(struct alk_buf *b, const char *text);
 alk_err alk_buf_put_u8(struct alk_buf *b, uint8_t v);
-/* printf, C locale, no %n, no floating point. */
+/* printf, C locale, no %n, no floating point. All of the text or none of it. */
 alk_err alk_buf_printf(struct alk_buf *b, const char *fmt, ...) ALK_PRINTF(2, 3);
+alk_err alk_buf_vprintf(struct alk_buf *b, const char *fmt, va_list args) ALK_PRINTF(2, 0);
 /* Room for n more bytes: a pointer to write to, then alk_buf_added(b, k <= n).
  * NULL: as put. */
 uint8_t *alk_buf_reserve(struct alk_buf *b, size_t n);

@@ -49,11 +49,13 @@ size_t alk_span_find(struct alk_span s, uint8_t c);
 struct alk_span alk_span_cut(struct alk_span *s, uint8_t c);
 /* Without leading and trailing spaces and tabs. */
 struct alk_span alk_span_trim(struct alk_span s);
-/* Decimal digits only, no sign, in [0, max]. ALK_E_MALFORMED, ALK_E_TOO_BIG. */
+/* Decimal digits only, no sign, in [0, max]; false for anything else. */
 bool alk_span_u64(struct alk_span s, uint64_t max, uint64_t *ret);
 /* Copies into dst as a zero-terminated string; false (and "") when it does not
  * fit or holds a zero byte. */
 bool alk_span_cstr(struct alk_span s, char *dst, size_t dst_size);
+/* Length of the well-formed UTF-8 character at the front, 0 when there is none. */
+size_t alk_span_utf8(struct alk_span s);
 /* Well-formed UTF-8 [RFC 3629 §4]: no surrogates, no overlong forms. */
 bool alk_span_is_utf8(struct alk_span s);
 /* Glob: `*` matches within the text any bytes except '/', `**` any bytes. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* base/text.h - hex, base64, base64url, z-base-32 and base62 as constant-time
+/* base/text.h - hex, base64, base64url and z-base-32 as constant-time
  * encoders (safe for keys), and strict decoders.
  *
  * Encoders write a terminating zero; `dst_size` counts it. Decoders refuse
@@ -24,11 +24,14 @@ bool alk_base64_bare(struct alk_span s, char *dst, size_t dst_size); /* without,
 bool alk_base64url(struct alk_span s, char *dst, size_t dst_size);  /* without padding */
 bool alk_z32(struct alk_span s, char *dst, size_t dst_size);
 
-/* ALK_OK: *ret_n bytes are in dst. ALK_E_MALFORMED; ALK_E_TOO_BIG: dst too small. */
+/* ALK_OK: *ret_n bytes are in dst. ALK_E_MALFORMED; ALK_E_TOO_BIG: dst too small.
+ * Hex may be in either case. */
 ALK_NODISCARD alk_err alk_unhex(struct alk_span text, uint8_t *dst, size_t dst_size, size_t *ret_n);
 /* Padding is accepted where it is right and where it is absent. */
 ALK_NODISCARD alk_err alk_unbase64(struct alk_span text, uint8_t *dst, size_t dst_size,
                                    size_t *ret_n);
+ALK_NODISCARD alk_err alk_unbase64url(struct alk_span text, uint8_t *dst, size_t dst_size,
+                                      size_t *ret_n);
 ALK_NODISCARD alk_err alk_unz32(struct alk_span text, uint8_t *dst, size_t dst_size, size_t *ret_n);
 
 /* Peer bytes for logs and terminals: printable ASCII as it is, \t \n \\ \" and

@@ -11,9 +11,7 @@
 #include "base/err.h"
 #include "base/rand.h"
 #include "base/span.h"
-
-#define ALK_ED25519_SEED 32
-#define ALK_ED25519_KEY 32
+#include "core/tls/key.h"
 
 struct alk_tls_creds_options {
     const struct alk_mem *mem;
@@ -49,11 +47,5 @@ struct alk_tls_sni {
 ALK_NODISCARD alk_err alk_tls_self_signed(const char *const *names, uint64_t now,
                                           uint64_t lifetime_s, struct alk_buf *ret_chain_pem,
                                           struct alk_buf *ret_key_pem);
-
-/* Key files. The formats: PKCS#8 PEM and unencrypted OpenSSH; a PKCS#8 PEM is
- * written. *ret_seed is the caller's to wipe. */
-ALK_NODISCARD alk_err alk_key_parse_seed(struct alk_span text, uint8_t ret_seed[static 32]);
-ALK_NODISCARD alk_err alk_key_print_pem(const uint8_t seed[static 32], struct alk_buf *ret);
-void alk_key_public_of(const uint8_t seed[static 32], uint8_t ret[static 32]);
 
 #endif

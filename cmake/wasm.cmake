@@ -15,12 +15,14 @@ function(alk_wasm_module name)
     cmake_parse_arguments(A "" "" "SOURCES;WITH" ${ARGN})
     add_library(wasm_${name} OBJECT ${A_SOURCES})
     alk_flags(wasm_${name})
+    # Every function of ours stays, so that what it needs shows.
+    target_compile_options(wasm_${name} PRIVATE -fvisibility=default)
     set(objects $<TARGET_OBJECTS:wasm_${name}>)
     foreach(other ${A_WITH})
         list(APPEND objects $<TARGET_OBJECTS:wasm_${other}>)
     endforeach()
     add_custom_command(OUTPUT ${name}.wasm
-        COMMAND ${WASM_LD} --no-entry --export-all --fatal-warnings --stack-first
+        COMMAND ${WASM_LD} --no-entry --export-dynamic --fatal-warnings --stack-first
             -z stack-size=65536 ${objects} ${WASI_LIBC} ${WASM_RT} -o ${name}.wasm
         DEPENDS ${objects} COMMAND_EXPAND_LISTS VERBATIM)
     add_custom_target(module_${name} ALL DEPENDS ${name}.wasm)

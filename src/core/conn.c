@@ -201,7 +201,7 @@ static void count_failure(struct alk_conn *conn, const char *method, const char 
 
 static const char *failure_reason(alk_err err)
 {
-    switch (err) {
+    switch ((int)err) {
     case ALK_E_EXPIRED:
         return "expired";
     case ALK_E_REVOKED:

@@ -79,8 +79,7 @@ static inline struct alk_link *alk_list_next(const struct alk_list *l, const str
     return e->next == &l->head ? NULL : e->next;
 }
 
-/* The struct that holds a member. */
-#define ALK_CONTAINER(ptr, T, member)                                                              \
-    ((T *)(void *)((uint8_t *)(ptr)-offsetof(T, member)))
+/* The struct that holds a member; ptr may point to const. */
+#define ALK_CONTAINER(ptr, T, member) ((T *)((uintptr_t)(ptr)-offsetof(T, member)))
 
 #endif

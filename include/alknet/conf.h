@@ -86,7 +86,8 @@ ALK_API const char *alk_conf_get_str(const struct alk_conf *conf, const char *na
 /* Collects what is wrong with a document: one text of several messages, each
  * with position, source line and caret. Zero-initialise; free with fini. */
 struct alk_conf_errors {
-    char *text; /* owns; zero-terminated, NULL when empty */
+    const struct alk_mem *mem; /* set by the loader: where text is from */
+    char *text;                /* owns; zero-terminated, NULL when empty */
     size_t n;
     unsigned count;
 };

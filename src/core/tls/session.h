@@ -12,7 +12,15 @@
  *
  * gnutls_session_set_ptr belongs to the transport: ngtcp2's helpers read their
  * ngtcp2_crypto_conn_ref from it. Hooks find the struct alk_tls_session with
- * gnutls_db_get_ptr, which TLS 1.3 tickets do not use.
+ * gnutls_db_get_ptr, which TLS 1.3 tickets do not use. The one handshake hook
+ * (gnutls_handshake_set_hook_function) is this part's; transports leave it alone.
+ * A struct alk_tls_session must not move while gs exists.
+ *
+ * What a client accepts, in this order: the pinned key (raw keys only are offered,
+ * no SNI), the pinned certificate (X.509 only), anything when is_insecure, a chain
+ * to a trusted root for the name, and else what the trust callback accepts. With a
+ * callback raw keys are preferred, without one X.509. Resumed sessions go through
+ * the same check, on the key that the ticket remembers.
  */
 #ifndef ALK_CORE_TLS_SESSION_H
 #define ALK_CORE_TLS_SESSION_H
@@ -51,6 +59,7 @@ ALK_NODISCARD alk_err alk_tls_loop_new(const struct alk_mem *mem, struct alk_rep
                                        struct alk_tls_loop **ret);
 void alk_tls_loop_free(struct alk_tls_loop *loop);
 
+/* Zero-initialised, then in place until fini. */
 struct alk_tls_session {
     gnutls_session_t gs; /* NULL before init and after fini */
     struct alk_tls_server *server; /* server: one reference */
@@ -61,20 +70,34 @@ struct alk_tls_session {
     char alpn[ALK_ALPN_MAX + 1];
     char sni[ALK_SNI_MAX + 1];
     bool is_server;
-    bool is_resumed;
+    bool is_resumed;        /* as of the last describe */
     bool is_early_allowed;  /* 0-RTT may be used on this session */
+    /* Key log lines, NSS format; set before alk_tls_session_client. Servers take
+     * theirs from the options. NULL: none. */
+    void (*keylog)(void *ctx, const char *line);
+    void *keylog_ctx;
+    struct alk_tls_loop *loop; /* server: borrowed; may be NULL */
+    enum alk_cert_kind server_kind; /* client: what the server showed */
+    unsigned rule;          /* client: enum alk_tls_rule, why it was accepted */
+    bool is_client_secret_logged, is_server_secret_logged;
     alk_err verify_err;     /* client: why the server's key was refused */
     char verify_text[200];  /* client: one sentence about it */
     char server_key[ALK_FINGERPRINT_MAX]; /* client: z32 key, or "cert:<hex>" */
 };
 
-/* A server session without ALPN; the ClientHello hook chooses SNI credentials,
+/* *s is zeroed by the caller, but for keylog. On failure it needs no fini.
+ * ALK_E_NOMEM, ALK_E_CRYPTO.
+ *
+ * A server session without ALPN; the ClientHello hook chooses SNI credentials,
  * the service, the ticket key and early data. */
 ALK_NODISCARD alk_err alk_tls_session_server(struct alk_tls_session *s,
                                              struct alk_tls_server *server,
                                              struct alk_tls_loop *loop,
                                              enum alk_transport transport);
-/* A client session: ALPN list, SNI, credentials, pinning and verification (during
+/* ALK_E_INVALID: no ALPN, more than 8, one of other than 1-31 bytes, or a name that
+ * cannot be sent. A ticket that does not fit is ignored.
+ *
+ * A client session: ALPN list, SNI, credentials, pinning and verification (during
  * the handshake, before our Finished) as the dial options say. ticket: what
  * alk_tls_session_ticket gave earlier for the same node and ALPN; may be empty. */
 ALK_NODISCARD alk_err alk_tls_session_client(struct alk_tls_session *s,
@@ -88,11 +111,12 @@ void alk_tls_session_drop(struct alk_tls_session *s);
 
 /* Fills alpn, sni, cert_kind, fingerprints and is_resumed of *ret. Valid from the
  * ClientHello on (early data) and after the handshake. */
-void alk_tls_session_describe(const struct alk_tls_session *s, struct alk_auth_context *ret);
+void alk_tls_session_describe(struct alk_tls_session *s, struct alk_auth_context *ret);
 /* Server, after the handshake: sends one session ticket where the service and the
  * transport allow it. */
 ALK_NODISCARD alk_err alk_tls_session_send_ticket(struct alk_tls_session *s);
-/* Client: serialised session for a later ALK resumption, appended to *ret. */
+/* Client: serialised session for a later resumption, appended to *ret. ALK_MORE: no
+ * ticket has come (yet). */
 ALK_NODISCARD alk_err alk_tls_session_ticket(struct alk_tls_session *s, struct alk_buf *ret);
 /* The TLS alert that says best why it failed (for close codes and TCP alerts). */
 uint8_t alk_tls_alert(const struct alk_tls_session *s, int gnutls_err);

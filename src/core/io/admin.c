@@ -266,16 +266,17 @@ static void take_frames(struct client *c)
 
 /* --- clients ------------------------------------------------------------------ */
 
+#define READ_STEP ((size_t)65536)
+
 static void client_read(struct client *c)
 {
-    uint8_t *p =
-        alk_buf_reserve(&c->rx, alk_buf_room(&c->rx) < 65536 ? alk_buf_room(&c->rx) : 65536);
-    size_t room = alk_buf_room(&c->rx) < 65536 ? alk_buf_room(&c->rx) : 65536;
+    size_t room = alk_buf_room(&c->rx) < READ_STEP ? alk_buf_room(&c->rx) : READ_STEP;
+    if (room == 0) {
+        return; /* a whole frame is there and waits for its answers to be read */
+    }
+    uint8_t *p = alk_buf_reserve(&c->rx, room);
     if (p == NULL) {
         c->is_broken = true;
-        return;
-    }
-    if (room == 0) {
         return;
     }
     ssize_t n = recv(c->fd, p, room, 0);

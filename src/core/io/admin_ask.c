@@ -3,6 +3,7 @@
 #include "core/frame.h"
 #include "core/io/admin.h"
 #include "core/io/admin_sock.h"
+#include "core/io/loop.h"
 #include "core/store/why.h"
 
 #include <errno.h>
@@ -34,17 +35,10 @@ static alk_err build(const struct alk_admin_ask *ask, struct alk_buf *out)
     return err;
 }
 
-static alk_time now(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (alk_time)t.tv_sec * ALK_SECOND + (alk_time)t.tv_nsec;
-}
-
 static alk_err wait_for(int fd, short what, alk_time until)
 {
     for (;;) {
-        alk_time t = now();
+        alk_time t = alk_clock_now();
         struct pollfd p = {.fd = fd, .events = what};
         int ms = t >= until ? 0 : (int)((until - t + ALK_MS - 1) / ALK_MS);
         int n = poll(&p, 1, ms);
@@ -130,7 +124,7 @@ static alk_err take(struct alk_span body, struct alk_why why, struct yyjson_doc 
 static alk_err converse(int fd, const struct alk_admin_ask *ask, struct alk_buf *out,
                         struct alk_buf *in, struct alk_span *ret_body)
 {
-    alk_time until = now() + (ask->timeout != 0 ? ask->timeout : 30 * ALK_SECOND);
+    alk_time until = alk_clock_now() + (ask->timeout != 0 ? ask->timeout : 30 * ALK_SECOND);
     ALK_TRY(send_all(fd, alk_buf_span(out), until));
     return receive(fd, in, until, ret_body);
 }

@@ -57,6 +57,8 @@ struct alk_conn_ops {
     /* Starts closing; raises ALK_CONN_CLOSED at once, with ALK_OK. */
     void (*close)(struct alk_conn *conn, uint64_t code, struct alk_span reason);
     void (*stats)(const struct alk_conn *conn, struct alk_conn_stats *ret);
+    /* auth.identity has changed: limits of the unknown may be lifted. May be NULL. */
+    void (*identity_known)(struct alk_conn *conn);
     /* The hub has delivered the last call and let go of the connection: the
      * transport frees it (now, or after its closing period). */
     void (*release)(struct alk_conn *conn);

@@ -108,6 +108,9 @@ static void set_identity(struct alk_conn *conn, const struct alk_identity *ident
     conn->auth.source = identity == NULL ? ALK_AUTH_NONE : ALK_AUTH_TLS_KEY;
     conn->auth.generation = generation;
     alk_identity_unref(old);
+    if (identity != NULL && conn->ops->identity_known != NULL) {
+        conn->ops->identity_known(conn);
+    }
 }
 
 /* The answer about the key that TLS showed. An unknown key is no identity; one

@@ -334,7 +334,8 @@ static const struct error_case error_cases[] = {
     {"env: [a]\n", "t.yaml:1:6: error: env must be a map, not a list\nenv: [a]\n     ^\n"},
     /* keys */
     {"prot: 1\n", "t.yaml:1:1: error: unknown key 'prot': did you mean 'port'?\nprot: 1\n^\n"},
-    {"zzzzzz: 1\n", "t.yaml:1:1: error: unknown key 'zzzzzz'\nzzzzzz: 1\n^\n"},
+    {"limits: {zzzzzz: 1}\n", "t.yaml:1:10: error: unknown key 'zzzzzz' in limits (known: memory, "
+                               "timeout, level)\nlimits: {zzzzzz: 1}\n         ^\n"},
     {"limits: {memry: 1}\n", "t.yaml:1:10: error: unknown key 'memry' in limits: did you mean "
                              "'memory'?\nlimits: {memry: 1}\n         ^\n"},
     {"port: 1\nport: 2\n", "t.yaml:2:1: error: duplicate key 'port': it stands at t.yaml:1:1 "

@@ -11,6 +11,7 @@
 #define OPENED_MAX ((size_t)1 << 20)
 #define QUOTED_SIZE 96
 #define SUGGESTIONS_MAX 128
+#define KNOWN_MAX 12 /* members that an error message lists */
 
 struct state {
     const struct alk_conf_builder *in;
@@ -337,12 +338,29 @@ static alk_err build_dict(struct state *s, const struct alk_conf_row *row, struc
     return ALK_OK;
 }
 
+/* " (known: a, b, c)", or nothing when there are too many to read. */
+static void put_known(const struct alk_conf_row *table, char *dst, size_t dst_size)
+{
+    size_t used = 0;
+    size_t rows = 0;
+    dst[0] = '\0';
+    while (table[rows].name != NULL) {
+        rows++;
+    }
+    for (size_t i = 0; i < rows && rows <= KNOWN_MAX && used < dst_size; i++) {
+        int n = snprintf(dst + used, dst_size - used, "%s%s%s", i == 0 ? " (known: " : ", ",
+                         table[i].name, i + 1 == rows ? ")" : "");
+        used += n < 0 ? 0 : (size_t)n;
+    }
+}
+
 static void report_unknown(struct state *s, const struct alk_conf_row *table,
                            const struct alk_yaml *y)
 {
     const char *names[SUGGESTIONS_MAX];
     char message[REPORT_SIZE];
     char key[QUOTED_SIZE];
+    char hint[REPORT_SIZE / 2];
     struct alk_yaml as_value = {.kind = ALK_YAML_SCALAR, .text = y->key, .n = y->key_n};
     const struct alk_conf_row plain = {.name = ""};
     size_t n = 0;
@@ -350,16 +368,17 @@ static void report_unknown(struct state *s, const struct alk_conf_row *table,
         names[n] = table[n].name;
     }
     const char *near = alk_conf_suggest(alk_span(y->key, y->key_n), names, n);
+    if (near != NULL) {
+        (void)snprintf(hint, sizeof(hint), ": did you mean '%s'?", near);
+    } else {
+        put_known(table, hint, sizeof(hint));
+    }
     /* ", not 'x'" without its beginning */
     size_t skip = sizeof(", not ") - 1;
     (void)quoted(s, &plain, &as_value, key);
-    int used = snprintf(message, sizeof(message), "unknown key %s%s%s",
-                        strlen(key) > skip ? key + skip : "", s->path_n > 0 ? " in " : "",
-                        s->path_n > 0 ? last_name(s) : "");
-    if (near != NULL && used > 0 && (size_t)used < sizeof(message)) {
-        (void)snprintf(message + used, sizeof(message) - (size_t)used, ": did you mean '%s'?",
-                       near);
-    }
+    (void)snprintf(message, sizeof(message), "unknown key %s%s%s%s",
+                   strlen(key) > skip ? key + skip : "", s->path_n > 0 ? " in " : "",
+                   s->path_n > 0 ? last_name(s) : "", hint);
     report(s, y->key_at, message);
 }
 

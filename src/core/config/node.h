@@ -17,23 +17,18 @@
 #include "alknet/auth.h"
 #include "alknet/endpoint.h"
 #include "alknet/handler.h"
+#include "core/addr.h"
 #include "core/config/conf.h"
 
 #define ALK_CONFIG_LISTENERS_MAX 16
 #define ALK_CONFIG_LOOPS_MAX 256 /* one byte of the connection ID */
 #define ALK_CONFIG_CUSTOM_MAX 256
 
-/* An address as it stands in `listen`: a literal, never a name. */
-struct alk_config_addr {
-    char text[ALK_ADDR_TEXT_MAX]; /* "127.0.0.1:4433", "[::1]:4433" */
-    char host[ALK_ADDR_TEXT_MAX]; /* "127.0.0.1", "::1", "fe80::1%eth0" */
-    uint8_t ip[16];               /* 4 bytes used when !is_v6 */
-    bool is_v6;
-    uint16_t port; /* 0: any, the same for UDP and TCP */
-};
-
+/* An address as it stands in `listen`: a literal, never a name. Port 0: any, the
+ * same for UDP and TCP. */
 struct alk_config_listener {
-    struct alk_config_addr addr;
+    struct alk_addr addr;
+    char text[ALK_ADDR_TEXT_MAX]; /* of addr, normalised: "[::1]:4433" */
     const char *default_alpn; /* for TCP clients that send none; NULL: alert 120 */
 };
 
@@ -104,6 +99,8 @@ struct alk_dynamic_config {
     const struct alk_conf *auth; /* peers, tokens: checked for syntax and duplicates */
     const struct alk_config_listener *listeners;
     size_t listener_count;
+    bool listen_is_set; /* the file or the caller said so: else an address family that the
+                         * machine lacks is no error */
     const char *advertise; /* "host:port"; NULL: unknown */
     const struct alk_config_certificate *certificates;
     size_t certificate_count;
@@ -158,10 +155,9 @@ const struct alk_config_service *alk_config_service_find(const struct alk_dynami
 enum alk_log_level alk_config_log_level(const struct alk_dynamic_config *config,
                                         const char *component);
 
-/* "192.0.2.1:443" or "[2001:db8::1%zone]:443". ALK_E_CONFIG with a sentence in
- * why. */
-ALK_NODISCARD alk_err alk_config_addr_parse(struct alk_span text, struct alk_config_addr *ret,
-                                            char *why, size_t why_size);
+/* "192.0.2.1:443" or "[2001:db8::1]:443". ALK_E_CONFIG with a sentence in why. */
+ALK_NODISCARD alk_err alk_config_addr_parse(struct alk_span text, struct alk_addr *ret, char *why,
+                                            size_t why_size);
 
 /* The settings of custom services: the tables of the handlers named "exec" and
  * "forward" (struct alk_handler.settings). Rows: exec, stdio, cwd, user, env,
@@ -173,8 +169,8 @@ extern const struct alk_conf_row alk_config_forward_rows[];
 enum alk_config_forward_kind { ALK_CONFIG_FORWARD_UNIX, ALK_CONFIG_FORWARD_TCP };
 struct alk_config_forward {
     enum alk_config_forward_kind kind;
-    char path[108];              /* of a unix socket, absolute */
-    struct alk_config_addr addr; /* of tcp */
+    char path[108];       /* of a unix socket, absolute */
+    struct alk_addr addr; /* of tcp */
 };
 /* "unix:/run/x.sock", "tcp:127.0.0.1:5222". ALK_E_CONFIG with a sentence in why. */
 ALK_NODISCARD alk_err alk_config_forward_parse(struct alk_span text,

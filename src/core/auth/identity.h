@@ -13,6 +13,11 @@
 #include "base/wire.h"
 #include "core/auth/resource.h"
 
+/* Bytes of an identity on the wire: 40 KiB as it is written down, and 24 KiB more
+ * for what narrowing can add. Keeps it within one message to a host. */
+#define ALK_IDENTITY_SPEC_MAX ((size_t)40 << 10)
+#define ALK_IDENTITY_WIRE_MAX ((size_t)64 << 10)
+
 /* What an identity is made from; everything borrows until the call returns. */
 struct alk_identity_spec {
     struct alk_span id;
@@ -44,9 +49,9 @@ size_t alk_identity_grant_count(const struct alk_identity *identity);
 const struct alk_grant *alk_identity_grant(const struct alk_identity *identity, size_t i);
 
 /* Across the control channel to a host process: one block32 that get reads back.
- * Errors stick to the cursors. get: ALK_E_MALFORMED for anything that
- * alk_identity_new would refuse; *r changes only on ALK_OK. */
-#define ALK_IDENTITY_WIRE_MAX (1u << 20)
+ * Errors stick to the writer. get: ALK_MORE, ALK_E_TOO_BIG, ALK_E_NOMEM, and
+ * ALK_E_MALFORMED for anything that alk_identity_new would refuse; *r changes
+ * only on ALK_OK. */
 void alk_identity_put(struct alk_wr *w, const struct alk_identity *identity);
 ALK_NODISCARD alk_err alk_identity_get(const struct alk_mem *mem, struct alk_rd *r,
                                        const struct alk_identity **ret);

@@ -55,8 +55,8 @@ alk_err alk_auth_builder_add_conf(struct alk_auth_builder *b, const struct alk_c
 /* What is wrong so far, one "where: sentence" per line, zero-terminated; "" if
  * nothing is. Until the next call on the builder. */
 const char *alk_auth_builder_message(struct alk_auth_builder *b);
-/* Gives an index with one reference and empties the builder. ALK_E_CONFIG: see
- * the message. ALK_E_NOMEM. */
+/* Gives an index with one reference; afterwards the builder can only be freed.
+ * ALK_E_CONFIG: see the message. ALK_E_NOMEM. */
 ALK_NODISCARD alk_err alk_auth_builder_finish(struct alk_auth_builder *b, uint64_t generation,
                                               const struct alk_auth_index **ret);
 

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/rand.h"
 #include "base/span.h"
+#include "core/addr.h"
 
 #define ALK_AUTH_FAILURES_DEFAULT 6
 #define ALK_AUTH_WINDOW_DEFAULT (600 * ALK_SECOND)
@@ -27,12 +28,13 @@
 
 /* An address as it is counted. Zeroed: none, never counted (memory, unix). */
 struct alk_limit_key {
-    uint8_t b[9]; /* 4 or 6, then the IPv4 address or the IPv6 /64 */
+    uint8_t b[17];
+    uint8_t n;
 };
-/* n is 4 or 16, network order; else the key is "none". */
-struct alk_limit_key alk_limit_key(const void *addr, size_t n);
-/* From alk_auth_context.remote: "192.0.2.1:443", "[fe80::1%eth0]:443", or without
- * port; "none" for what is no address. */
+/* family 0: none. */
+struct alk_limit_key alk_limit_key(const struct alk_addr *addr);
+/* From alk_auth_context.remote, "192.0.2.1:443" or "[::1]:443"; none for what is
+ * no address. */
 struct alk_limit_key alk_limit_key_from_text(const char *remote);
 
 struct alk_auth_limit;

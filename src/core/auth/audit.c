@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "core/auth/audit.h"
+
+#include "base/text.h"
+#include "core/auth/date.h"
+
+/* Bytes of a peer's value that are shown. */
+enum { FAILURE_VALUE_MAX = 64, AUDIT_VALUE_MAX = 256 };
+
+const char *alk_auth_reason(alk_err err)
+{
+    static const struct {
+        alk_err err;
+        const char *word;
+    } words[] = {
+        {ALK_E_AUTH, "unknown"},          {ALK_E_EXPIRED, "expired"},
+        {ALK_E_REVOKED, "revoked"},       {ALK_E_UNAVAILABLE, "unavailable"},
+        {ALK_E_LIMIT, "limit"},           {ALK_E_FORBIDDEN, "forbidden"},
+        {ALK_E_MALFORMED, "malformed"},
+    };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (words[i].err == err) {
+            return words[i].word;
+        }
+    }
+    return "error";
+}
+
+/* The host of "192.0.2.1:443" or "[fe80::1%2]:443", without port, brackets and
+ * zone: what a firewall rule can be made of. */
+static struct alk_span host_of(const char *remote)
+{
+    struct alk_span s = alk_span_str(remote);
+    if (s.n > 0 && s.p[0] == '[') {
+        s = alk_span_tail(s, 1);
+        s = alk_span_head(s, alk_span_find(s, ']'));
+        return alk_span_head(s, alk_span_find(s, '%'));
+    }
+    return alk_span_head(s, alk_span_find(s, ':'));
+}
+
+static bool is_plain(uint8_t c)
+{
+    return c > ' ' && c < 0x7f && c != '=' && c != '"' && c != '\\';
+}
+
+/* A value as the line holds it; nothing in it can end it. */
+static void put_value(struct alk_buf *b, struct alk_span s, size_t max)
+{
+    if (s.n == 0) {
+        (void)alk_buf_put_u8(b, '-');
+        return;
+    }
+    for (size_t i = 0; i < s.n && i < max; i++) {
+        if (is_plain(s.p[i])) {
+            (void)alk_buf_put_u8(b, s.p[i]);
+        } else {
+            (void)alk_buf_printf(b, "\\x%02x", s.p[i]);
+        }
+    }
+    if (s.n > max) {
+        (void)alk_buf_put_str(b, "...");
+    }
+}
+
+static void put_field(struct alk_buf *b, const char *name, struct alk_span value, size_t max)
+{
+    (void)alk_buf_printf(b, " %s=", name);
+    put_value(b, value, max);
+}
+
+/* The one error of a sequence of appends. */
+static alk_err result(const struct alk_buf *b)
+{
+    return b->err;
+}
+
+alk_err alk_auth_failure_line(struct alk_buf *b, const struct alk_auth_failure *failure)
+{
+    (void)alk_buf_put_str(b, "alknet: auth failure");
+    put_field(b, "addr", host_of(failure->remote), FAILURE_VALUE_MAX);
+    put_field(b, "alpn", failure->alpn, FAILURE_VALUE_MAX);
+    put_field(b, "method", failure->method, FAILURE_VALUE_MAX);
+    put_field(b, "reason", failure->reason, FAILURE_VALUE_MAX);
+    return result(b);
+}
+
+struct field {
+    const char *name;
+    struct alk_span value;
+    bool is_optional; /* left out when absent */
+};
+
+enum { FIELDS = 8 };
+
+static void list_fields(const struct alk_audit_record *r, struct field ret[static FIELDS])
+{
+    const struct field fields[FIELDS] = {
+        {"who", r->who, false},
+        {"authority", r->authority, true},
+        {"what", r->what, false},
+        {"target", r->target, true},
+        {"from", alk_span_str(r->remote), false},
+        {"alpn", r->alpn, true},
+        {"request", r->request_id, true},
+        {"reason", r->reason, true},
+    };
+    memcpy(ret, fields, sizeof(fields));
+}
+
+static void put_text(struct alk_buf *b, const char *date, const struct field *fields,
+                     bool is_allowed)
+{
+    (void)alk_buf_printf(b, "%s audit", date);
+    for (size_t i = 0; i < FIELDS; i++) {
+        if (fields[i].value.n > 0 || !fields[i].is_optional) {
+            put_field(b, fields[i].name, fields[i].value, AUDIT_VALUE_MAX);
+        }
+    }
+    (void)alk_buf_printf(b, " allowed=%s", is_allowed ? "yes" : "no");
+}
+
+static void put_json(struct alk_buf *b, const char *date, const struct field *fields,
+                     bool is_allowed)
+{
+    (void)alk_buf_printf(b, "{\"time\":\"%s\"", date);
+    for (size_t i = 0; i < FIELDS; i++) {
+        if (fields[i].value.n > 0) {
+            (void)alk_buf_printf(b, ",\"%s\":", fields[i].name);
+            (void)alk_buf_put_json(b, alk_span_head(fields[i].value, AUDIT_VALUE_MAX));
+        } else if (!fields[i].is_optional) {
+            (void)alk_buf_printf(b, ",\"%s\":null", fields[i].name);
+        }
+    }
+    (void)alk_buf_printf(b, ",\"allowed\":%s}", is_allowed ? "true" : "false");
+}
+
+alk_err alk_audit_line(struct alk_buf *b, enum alk_audit_format format,
+                       const struct alk_audit_record *record)
+{
+    char date[ALK_DATE_SIZE];
+    struct field fields[FIELDS];
+    alk_date_format_ms(record->unix_ms, date);
+    list_fields(record, fields);
+    switch (format) {
+    case ALK_AUDIT_TEXT:
+        put_text(b, date, fields, record->is_allowed);
+        break;
+    case ALK_AUDIT_JSON:
+        put_json(b, date, fields, record->is_allowed);
+        break;
+    }
+    return result(b);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "core/auth/scope.h"
+
+enum { SEGMENTS_MAX = 4 };
+
+static bool is_scope_byte(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+}
+
+static bool segment_is_valid(struct alk_span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (!is_scope_byte(s.p[i])) {
+            return false;
+        }
+    }
+    return s.n > 0;
+}
+
+bool alk_scope_is_valid(struct alk_span scope)
+{
+    if (scope.n == 0 || scope.n > ALK_SCOPE_MAX) {
+        return false;
+    }
+    struct alk_span rest = scope;
+    for (size_t i = 0; i < SEGMENTS_MAX; i++) {
+        size_t at = alk_span_find(rest, ':');
+        bool is_last = at == rest.n;
+        struct alk_span segment = alk_span_head(rest, at);
+        if (!segment_is_valid(segment) && !(is_last && alk_span_is(segment, "*"))) {
+            return false;
+        }
+        if (is_last) {
+            return true;
+        }
+        rest = alk_span_tail(rest, at + 1);
+    }
+    return false;
+}
+
+/* "a:*" -> "a:", "*" -> "". False: no pattern. */
+static bool pattern_prefix(struct alk_span scope, struct alk_span *ret)
+{
+    if (scope.p[scope.n - 1] != '*') {
+        return false;
+    }
+    *ret = alk_span_head(scope, scope.n - 1);
+    return true;
+}
+
+bool alk_scope_covers(struct alk_span held, struct alk_span wanted)
+{
+    if (!alk_scope_is_valid(held) || !alk_scope_is_valid(wanted)) {
+        return false;
+    }
+    if (alk_span_is(held, "admin") || alk_span_equal(held, wanted)) {
+        return true;
+    }
+    struct alk_span prefix;
+    return pattern_prefix(held, &prefix) && alk_span_starts(wanted, prefix);
+}
+
+bool alk_scopes_hold(const struct alk_span *scopes, size_t n, struct alk_span wanted)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (alk_scope_covers(scopes[i], wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds a scope unless a result covers it, and drops results that it covers. */
+static size_t add_widest(struct alk_span *ret, size_t n, struct alk_span scope)
+{
+    if (alk_scopes_hold(ret, n, scope)) {
+        return n;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!alk_scope_covers(scope, ret[i])) {
+            ret[kept++] = ret[i];
+        }
+    }
+    ret[kept] = scope;
+    return kept + 1;
+}
+
+size_t alk_scopes_intersect(const struct alk_span *a, size_t a_n, const struct alk_span *b,
+                            size_t b_n, struct alk_span *ret)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < a_n; i++) {
+        if (alk_scopes_hold(b, b_n, a[i])) {
+            n = add_widest(ret, n, a[i]);
+        }
+    }
+    for (size_t i = 0; i < b_n; i++) {
+        if (alk_scopes_hold(a, a_n, b[i])) {
+            n = add_widest(ret, n, b[i]);
+        }
+    }
+    return n;
+}
+
+static const struct alk_scope_word VOCABULARY[] = {
+    {"admin", "Holds every scope there is or will be; not resources that are not granted."},
+    {"offer:NAMESPACE", "Offer operations under a namespace as a worker (services/offer)."},
+    {NULL, NULL},
+};
+
+const struct alk_scope_word *alk_scope_vocabulary(void)
+{
+    return VOCABULARY;
+}

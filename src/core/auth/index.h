@@ -36,6 +36,7 @@ struct alk_auth_builder;
 ALK_NODISCARD alk_err alk_auth_builder_new(const struct alk_mem *mem, const struct alk_rand *rand,
                                            struct alk_auth_builder **ret);
 void alk_auth_builder_free(struct alk_auth_builder *b);
+const struct alk_mem *alk_auth_builder_mem(const struct alk_auth_builder *b);
 /* `where` is the place for messages: "alknet.yaml:12:7", "store". All copy their
  * arguments. After ALK_E_CONFIG (wrong or duplicate) the builder goes on, so that
  * all mistakes can be told at once, but finish will refuse. ALK_E_NOMEM,
@@ -50,8 +51,10 @@ alk_err alk_auth_builder_add_key(struct alk_auth_builder *b, struct alk_span id,
  * then it is left out (a store's token whose peer left the configuration). */
 alk_err alk_auth_builder_add_token(struct alk_auth_builder *b, const struct alk_auth_token *token,
                                    bool may_dangle, const char *where);
-/* The `auth` section of the configuration: peers and tokens. NULL: none. */
-alk_err alk_auth_builder_add_conf(struct alk_auth_builder *b, const struct alk_conf *auth);
+/* The `auth` section of the configuration: peers and tokens, at their places.
+ * NULL: none. ALK_OK also when there were mistakes: finish tells. ALK_E_NOMEM,
+ * ALK_E_LIMIT. */
+ALK_NODISCARD alk_err alk_auth_builder_add_conf(struct alk_auth_builder *b, const struct alk_conf *auth);
 /* What is wrong so far, one "where: sentence" per line, zero-terminated; "" if
  * nothing is. Until the next call on the builder. */
 const char *alk_auth_builder_message(struct alk_auth_builder *b);

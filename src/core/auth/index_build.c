@@ -58,6 +58,11 @@ void alk_auth_builder_free(struct alk_auth_builder *b)
     alk_free(b->mem, b);
 }
 
+const struct alk_mem *alk_auth_builder_mem(const struct alk_auth_builder *b)
+{
+    return b->mem;
+}
+
 static alk_err fatal(struct alk_auth_builder *b, alk_err err)
 {
     b->fatal = err;

@@ -50,8 +50,9 @@ ALK_NODISCARD alk_err alk_db_end(struct alk_db *db, alk_err err);
 
 /* Runs a script that yields no rows. */
 ALK_NODISCARD alk_err alk_db_exec(struct alk_db *db, const char *sql);
-/* One statement. Parameters are bound by position from 1; an error while binding
- * comes out of the first step. Free with alk_db_done, which accepts NULL. */
+/* One statement. Parameters are bound by position from 1; one that could not be
+ * bound for lack of memory is NULL: declare columns NOT NULL. Free with
+ * alk_db_done, which accepts NULL. */
 ALK_NODISCARD alk_err alk_db_prepare(struct alk_db *db, const char *sql,
                                      struct sqlite3_stmt **ret);
 /* Text and blobs are copied. */

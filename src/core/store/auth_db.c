@@ -118,7 +118,7 @@ void alk_auth_db_rollback(struct alk_auth_db *db)
     alk_db_rollback(db->db);
 }
 
-/* A statement with up to two texts and a number, in this order. */
+/* A statement with texts ?1 and ?2 and a number ?3; it need not use them all. */
 static alk_err run(struct alk_auth_db *db, const char *sql, struct alk_span a, struct alk_span b,
                    uint64_t n)
 {
@@ -232,6 +232,13 @@ static alk_err insert_grant(struct alk_auth_db *db, struct alk_span id,
     return err;
 }
 
+static alk_err set_enabled(struct alk_auth_db *db, struct alk_span id, bool is_enabled)
+{
+    ALK_TRY(require_peer(db, id));
+    return run(db, "UPDATE peer SET enabled = ?3 WHERE id = ?1", id, ALK_LIT(""),
+               is_enabled ? 1 : 0);
+}
+
 static alk_err insert_peer(struct alk_auth_db *db, const struct alk_identity_spec *spec,
                            const struct alk_span *keys, size_t key_count, uint64_t now)
 {
@@ -242,16 +249,17 @@ static alk_err insert_peer(struct alk_auth_db *db, const struct alk_identity_spe
                              : alk_auth_db_say(db, ALK_E_EXISTS,
                                                "the peer '%s' is in the store already", found);
     }
-    ALK_TRY(run(db, "INSERT INTO peer (id, enabled, created_at) VALUES (?1, ?2 = 'yes', ?3)",
-                spec->id, spec->is_disabled ? ALK_LIT("no") : ALK_LIT("yes"), now));
+    ALK_TRY(run(db, "INSERT INTO peer (id, enabled, created_at) VALUES (?1, 1, ?3)", spec->id,
+                ALK_LIT(""), now));
+    if (spec->is_disabled) {
+        ALK_TRY(set_enabled(db, spec->id, false));
+    }
     for (size_t i = 0; i < key_count; i++) {
         ALK_TRY(insert_key(db, spec->id, keys[i], now));
     }
     for (size_t i = 0; i < spec->scope_count; i++) {
-        /* ?3 is only there to be bound. */
-        ALK_TRY(run(db,
-                    "INSERT OR IGNORE INTO peer_scope (peer, scope) SELECT ?1, ?2 WHERE ?3 >= 0",
-                    spec->id, spec->scopes[i], 0));
+        ALK_TRY(run(db, "INSERT OR IGNORE INTO peer_scope (peer, scope) VALUES (?1, ?2)", spec->id,
+                    spec->scopes[i], 0));
     }
     for (size_t i = 0; i < spec->grant_count; i++) {
         ALK_TRY(insert_grant(db, spec->id, &spec->grants[i]));
@@ -300,13 +308,6 @@ alk_err alk_auth_db_key_add(struct alk_auth_db *db, struct alk_span id, struct a
 {
     ALK_TRY(alk_auth_db_begin(db));
     return alk_db_end(db->db, add_key(db, id, key, now));
-}
-
-static alk_err set_enabled(struct alk_auth_db *db, struct alk_span id, bool is_enabled)
-{
-    ALK_TRY(require_peer(db, id));
-    return run(db, "UPDATE peer SET enabled = ?3 WHERE id = ?1 AND ?2 = ''", id, ALK_LIT(""),
-               is_enabled ? 1 : 0);
 }
 
 alk_err alk_auth_db_peer_enable(struct alk_auth_db *db, struct alk_span id, bool is_enabled)

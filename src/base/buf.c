@@ -81,7 +81,7 @@ static bool make_room(struct alk_buf *b, size_t n)
     if (b->p != NULL && b->size - b->end >= n) {
         return true;
     }
-    if (need <= b->size && b->at >= len / 2) {
+    if (b->p != NULL && need <= b->size && b->at >= len / 2) {
         compact(b); /* moves at most twice what was consumed */
         return true;
     }

@@ -37,7 +37,7 @@ void alk_buf_trim(struct alk_buf *b);
 
 static inline struct alk_span alk_buf_span(const struct alk_buf *b)
 {
-    return (struct alk_span){b->p + b->at, b->end - b->at};
+    return (struct alk_span){b->p == NULL ? NULL : b->p + b->at, b->end - b->at};
 }
 static inline size_t alk_buf_len(const struct alk_buf *b)
 {

@@ -45,6 +45,20 @@ static void nothing_is_allocated_before_the_first_byte(void **state)
     test_mem_check(&t);
 }
 
+static void no_bytes_can_be_put_and_reserved(void **state)
+{
+    (void)state;
+    struct alk_buf b;
+    alk_buf_init(&b, NULL, 0);
+    assert_null(alk_buf_span(&b).p);
+    check_err(alk_buf_put(&b, (struct alk_span){NULL, 0}), ALK_OK);
+    assert_non_null(alk_buf_reserve(&b, 0));
+    alk_buf_added(&b, 0);
+    assert_string_equal(alk_buf_cstr(&b), "");
+    check_err(b.err, ALK_OK);
+    alk_buf_fini(&b);
+}
+
 static void more_than_max_is_refused_and_stays_refused(void **state)
 {
     (void)state;
@@ -179,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appends_survive_missing_memory),
         cmocka_unit_test(nothing_is_allocated_before_the_first_byte),
+        cmocka_unit_test(no_bytes_can_be_put_and_reserved),
         cmocka_unit_test(more_than_max_is_refused_and_stays_refused),
         cmocka_unit_test(reserved_room_is_held_once_added),
         cmocka_unit_test(it_is_a_queue_of_bytes),

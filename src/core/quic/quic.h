@@ -51,6 +51,7 @@ struct alk_quic_options {
     struct alk_tls_loop *tls_loop; /* borrowed */
     struct alk_quic_limits limits;
     size_t mtu;                    /* fixed UDP payload size (tests); 0: PMTUD from 1200 */
+    uint32_t prefer_version;       /* server: 0: QUIC v1 before v2 */
     bool always_retry;
     bool no_gso;                   /* one packet per batch */
     /* qlog of each connection; NULL: none. write with is_end closes it. */
@@ -67,6 +68,8 @@ ALK_NODISCARD alk_err alk_quic_new(const struct alk_quic_options *options, alk_t
 /* Drops every connection silently; streams and handlers get their last calls
  * first if the hub is run after alk_quic_abort_all. */
 void alk_quic_free(struct alk_quic *q);
+/* Ends every connection silently with ALK_CODE_SHUTDOWN; run the hub afterwards. */
+void alk_quic_abort_all(struct alk_quic *q);
 
 /* For new connections from now on; the old server is unreferenced. */
 void alk_quic_set_server(struct alk_quic *q, struct alk_tls_server *server);
@@ -87,6 +90,7 @@ struct alk_quic_batch {
     uint8_t ecn;
     size_t segment; /* all packets but the last have this size */
     size_t n;       /* bytes in buf */
+    uint64_t serial; /* of the connection; 0: none. For alk_quic_too_big */
     uint8_t *buf;   /* the caller's, ALK_QUIC_BATCH bytes */
 };
 /* Makes the next batch to send; false: nothing to send now. Call until false, or

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "core/quic/internal.h"
+
+#include "base/span.h"
+
+/* Every byte is set: tokens and path comparison look at the whole address. */
+static ngtcp2_socklen to_sockaddr(const struct alk_addr *a, ngtcp2_sockaddr_union *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    if (a->family == 6) {
+        ret->in6.sin6_family = AF_INET6;
+        ret->in6.sin6_port = htons(a->port);
+        ret->in6.sin6_scope_id = a->scope;
+        memcpy(&ret->in6.sin6_addr, a->ip, 16);
+        return sizeof ret->in6;
+    }
+    ret->in.sin_family = AF_INET;
+    ret->in.sin_port = htons(a->port);
+    memcpy(&ret->in.sin_addr, a->ip, 4);
+    return sizeof ret->in;
+}
+
+static void from_sockaddr(const ngtcp2_addr *from, struct alk_addr *ret)
+{
+    ngtcp2_sockaddr_union u;
+    memset(&u, 0, sizeof u);
+    memset(ret, 0, sizeof *ret);
+    memcpy(&u, from->addr, from->addrlen < sizeof u ? from->addrlen : sizeof u);
+    if (u.sa.sa_family == AF_INET6) {
+        ret->family = 6;
+        ret->port = ntohs(u.in6.sin6_port);
+        ret->scope = u.in6.sin6_scope_id;
+        memcpy(ret->ip, &u.in6.sin6_addr, 16);
+        return;
+    }
+    ret->family = 4;
+    ret->port = ntohs(u.in.sin_port);
+    memcpy(ret->ip, &u.in.sin_addr, 4);
+}
+
+void alk_qpath_set(ngtcp2_path_storage *ps, const struct alk_addr *local,
+                   const struct alk_addr *remote)
+{
+    ps->path.local.addr = &ps->local_addrbuf.sa;
+    ps->path.local.addrlen = to_sockaddr(local, &ps->local_addrbuf);
+    ps->path.remote.addr = &ps->remote_addrbuf.sa;
+    ps->path.remote.addrlen = to_sockaddr(remote, &ps->remote_addrbuf);
+    ps->path.user_data = NULL;
+}
+
+void alk_qpath_get(const ngtcp2_path *path, struct alk_addr *ret_local,
+                   struct alk_addr *ret_remote)
+{
+    from_sockaddr(&path->local, ret_local);
+    from_sockaddr(&path->remote, ret_remote);
+}
+
+void alk_qpath_adopt(struct alk_qconn *c, const ngtcp2_path *path)
+{
+    alk_qpath_get(path, &c->base.local, &c->base.remote);
+    alk_addr_print(&c->base.local, true, c->base.auth.local, sizeof c->base.auth.local);
+    alk_addr_print(&c->base.remote, true, c->base.auth.remote, sizeof c->base.auth.remote);
+}

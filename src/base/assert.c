@@ -4,7 +4,8 @@
 #include <stddef.h>
 
 /* The one piece of mutable global state of the library: assertions must work
- * where no object is at hand. Set once at start, before any thread exists. */
+ * where no object is at hand. Set once at start, before any thread exists.
+ * lint: globals: see above */
 static alk_assert_fn *hook;
 
 void alk_assert_hook(alk_assert_fn *fn)

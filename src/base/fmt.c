@@ -107,11 +107,12 @@ static void put_integer(struct alk_buf *b, const struct spec *s, uint64_t v, con
     static const char lower[] = "0123456789abcdef";
     static const char upper[] = "0123456789ABCDEF";
     const char *digits = s->conv == 'X' ? upper : lower;
-    uint64_t base = s->conv == 'x' || s->conv == 'X' || s->conv == 'p' ? 16 : s->conv == 'o' ? 8 : 10;
+    bool is_hex = s->conv == 'x' || s->conv == 'X' || s->conv == 'p';
+    uint64_t base = is_hex ? 16 : s->conv == 'o' ? 8 : 10;
     char text[DIGITS_MAX];
     size_t at = sizeof(text);
 
-    if (s->alt && base == 16 && v != 0) {
+    if (s->alt && is_hex && v != 0) {
         sign = s->conv == 'X' ? "0X" : "0x";
     }
     for (; v != 0; v /= base) {

@@ -26,7 +26,8 @@ struct alk_map {
 };
 
 /* seed: 16 random bytes. Allocates nothing. */
-void alk_map_init(struct alk_map *m, const struct alk_mem *mem, size_t max, const uint8_t seed[static 16]);
+void alk_map_init(struct alk_map *m, const struct alk_mem *mem, size_t max,
+                  const uint8_t seed[static 16]);
 void alk_map_fini(struct alk_map *m);
 /* NULL when absent. */
 void *alk_map_get(const struct alk_map *m, struct alk_span key);

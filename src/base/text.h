@@ -19,9 +19,9 @@
 
 /* False (dst is "") when dst is too small. Lower case. */
 bool alk_hex(struct alk_span s, char *dst, size_t dst_size);
-bool alk_base64(struct alk_span s, char *dst, size_t dst_size);     /* with padding */
-bool alk_base64_bare(struct alk_span s, char *dst, size_t dst_size); /* without, as OpenSSH prints */
-bool alk_base64url(struct alk_span s, char *dst, size_t dst_size);  /* without padding */
+bool alk_base64(struct alk_span s, char *dst, size_t dst_size); /* with padding */
+bool alk_base64_bare(struct alk_span s, char *dst, size_t dst_size); /* as OpenSSH prints */
+bool alk_base64url(struct alk_span s, char *dst, size_t dst_size); /* without padding */
 bool alk_z32(struct alk_span s, char *dst, size_t dst_size);
 
 /* ALK_OK: *ret_n bytes are in dst. ALK_E_MALFORMED; ALK_E_TOO_BIG: dst too small.

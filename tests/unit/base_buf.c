@@ -160,12 +160,13 @@ static void printf_is_the_c_librarys(void **state)
          2, "abc", 6, "abc", 6, "abc");
     SAME("%d|%i|%5d|%-5d|%05d|%+d|% d|%.3d|%5.3d|%-5.3d|%+.0d|", 1, -2, 3, 4, -5, 6, 7, 8, 9, 10,
          0);
-    SAME("%d|%d|%u|%x|%X|%o|%#x|%#X|%#o|%#x|%#o|", INT32_MIN, INT32_MAX, UINT32_MAX, 0xbeefU, 0xbeefU,
-         8U, 255U, 255U, 8U, 0U, 0U);
+    SAME("%d|%d|%u|%x|%X|%o|%#x|%#X|%#o|%#x|%#o|", INT32_MIN, INT32_MAX, UINT32_MAX, 0xbeefU,
+         0xbeefU, 8U, 255U, 255U, 8U, 0U, 0U);
     SAME("%hhd|%hd|%hhu|%hu|%ld|%lu|%lld|%llu|%jd|%ju|%zu|%td|", (signed char)-1, (short)-2,
          (unsigned char)255, (unsigned short)65535, -3L, 4UL, INT64_MIN + 0LL, UINT64_MAX + 0ULL,
          INTMAX_MIN, UINTMAX_MAX, SIZE_MAX, (ptrdiff_t)-5);
-    SAME("%08x|%#08x|%-#8x|%8.4x|%02x|%016llx", 0xabU, 0xabU, 0xabU, 0xabU, 7U, 0x1234567890abcdefULL);
+    SAME("%08x|%#08x|%-#8x|%8.4x|%02x|%016llx", 0xabU, 0xabU, 0xabU, 0xabU, 7U,
+         0x1234567890abcdefULL);
     SAME("%p|%20p|", (void *)&b, (void *)&b);
     SAME("%*d|%-*d|%.*d|%.*d", -6, 1, 6, 2, 3, 3, -1, 4);
     alk_buf_clear(&b);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "base/mem.h"
+#include "core/io/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct alk_line_file {
+    const struct alk_mem *mem;
+    char *path; /* owns */
+    int fd;     /* owns */
+    pthread_mutex_t lock; /* of fd: reopen while others write */
+};
+
+static int open_append(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+static alk_err error_of(int error)
+{
+    switch (error) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ELOOP:
+        return ALK_E_PERM;
+    case ENOENT:
+    case ENOTDIR:
+        return ALK_E_NOENT;
+    default:
+        return ALK_E_IO;
+    }
+}
+
+alk_err alk_line_file_open(const struct alk_mem *mem, const char *path, struct alk_line_file **ret)
+{
+    struct alk_line_file *file = ALK_NEW(mem, struct alk_line_file);
+    char *copy = alk_strdup_span(mem, alk_span_str(path));
+    alk_err err = ALK_E_NOMEM;
+    if (file == NULL || copy == NULL) {
+        goto out;
+    }
+    *file = (struct alk_line_file){.mem = mem, .path = copy, .fd = open_append(path)};
+    if (file->fd < 0) {
+        err = error_of(errno);
+        goto out;
+    }
+    (void)pthread_mutex_init(&file->lock, NULL);
+    *ret = file;
+    return ALK_OK;
+
+out:
+    alk_free(mem, copy);
+    alk_free(mem, file);
+    return err;
+}
+
+alk_err alk_line_file_reopen(struct alk_line_file *file)
+{
+    int fd = open_append(file->path);
+    if (fd < 0) {
+        return error_of(errno);
+    }
+    (void)pthread_mutex_lock(&file->lock);
+    int old = file->fd;
+    file->fd = fd;
+    (void)pthread_mutex_unlock(&file->lock);
+    (void)close(old);
+    return ALK_OK;
+}
+
+void alk_line_file_free(struct alk_line_file *file)
+{
+    if (file != NULL) {
+        (void)close(file->fd);
+        (void)pthread_mutex_destroy(&file->lock);
+        alk_free(file->mem, file->path);
+        alk_free(file->mem, file);
+    }
+}
+
+bool alk_line_file_put(struct alk_line_file *file, struct alk_span line)
+{
+    union {
+        const void *in;
+        void *out; /* writev does not write through it */
+    } base = {.in = line.p};
+    char end[1] = {'\n'};
+    struct iovec iov[2] = {{base.out, line.n}, {end, 1}};
+    (void)pthread_mutex_lock(&file->lock);
+    ssize_t n = writev(file->fd, iov, 2);
+    (void)pthread_mutex_unlock(&file->lock);
+    return n == (ssize_t)(line.n + 1);
+}
+
+const char *alk_line_file_path(const struct alk_line_file *file)
+{
+    return file->path;
+}

@@ -85,7 +85,8 @@ struct alk_dial_options {
  * `failed` follows, never inside this call. The attempt can be ended with
  * alk_dial_cancel until then. */
 struct alk_dial;
-ALK_NODISCARD ALK_API alk_err alk_dial(struct alk_loop *loop, const struct alk_dial_options *options,
+ALK_NODISCARD ALK_API alk_err alk_dial(struct alk_loop *loop,
+                                       const struct alk_dial_options *options,
                                        const struct alk_client_calls *calls, void *ctx,
                                        struct alk_dial **ret);
 /* No further call for this dial. Not after `opened` or `failed`. */

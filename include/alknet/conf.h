@@ -54,6 +54,8 @@ struct alk_conf_row {
     const char *help; /* one or two sentences for the manual */
 };
 
+/* Trees are counted: ref returns its argument, the last unref releases it. NULL
+ * is accepted. */
 ALK_API const struct alk_conf *alk_conf_ref(const struct alk_conf *conf);
 ALK_API void alk_conf_unref(const struct alk_conf *conf);
 
@@ -68,7 +70,8 @@ ALK_API const char *alk_conf_key(const struct alk_conf *conf);
 /* Values. Of another type or NULL: 0, false, "". Strings end with a zero; the
  * string of an enum is its name. */
 ALK_API bool alk_conf_bool(const struct alk_conf *conf);
-ALK_API uint64_t alk_conf_uint(const struct alk_conf *conf); /* also size (bytes), duration (ns), enum */
+/* Also of a size (bytes), a duration (ns), an enum. */
+ALK_API uint64_t alk_conf_uint(const struct alk_conf *conf);
 ALK_API const char *alk_conf_str(const struct alk_conf *conf);
 ALK_API struct alk_span alk_conf_span(const struct alk_conf *conf);
 /* Whether the file said so, rather than the default. */
@@ -103,7 +106,8 @@ ALK_NODISCARD ALK_API alk_err alk_conf_parse(const struct alk_mem *mem, struct a
 /* Writes the tree as a YAML document that parses to an equal tree; secrets
  * included. The text is zero-terminated and the caller's to release. */
 ALK_NODISCARD ALK_API alk_err alk_conf_print(const struct alk_mem *mem,
-                                             const struct alk_conf *conf, char **ret, size_t *ret_n);
+                                             const struct alk_conf *conf, char **ret,
+                                             size_t *ret_n);
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,8 @@ extern "C" {
 
 struct alk_loop;
 
+/* What is known of the peer (borrows until the next event of the connection),
+ * the loop that the connection belongs to, and what carries it. */
 ALK_API const struct alk_auth_context *alk_conn_auth(const struct alk_conn *conn);
 ALK_API struct alk_loop *alk_conn_loop(const struct alk_conn *conn);
 ALK_API enum alk_transport alk_conn_transport(const struct alk_conn *conn);

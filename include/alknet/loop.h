@@ -18,6 +18,7 @@ extern "C" {
 
 struct alk_loop;
 
+/* An idle loop; mem NULL is the C library's heap. ALK_E_NOMEM, ALK_E_IO. */
 ALK_NODISCARD ALK_API alk_err alk_loop_new(const struct alk_mem *mem, struct alk_loop **ret);
 /* Not while it runs. Watches must be gone; posts that wait are dropped. */
 ALK_API void alk_loop_free(struct alk_loop *loop);

@@ -376,8 +376,10 @@ static bool open_parser(struct reader *r)
     }
     fy_diag_set_collect_errors(r->diag, true);
 
+    /* Sloppy: people close a `{` in the first column, as in JSON. */
     struct fy_parse_cfg parse = {
-        .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_JSON_NONE | FYPCF_DEFAULT_VERSION_1_2,
+        .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_JSON_NONE | FYPCF_DEFAULT_VERSION_1_2 |
+                 FYPCF_SLOPPY_FLOW_INDENTATION,
         .diag = r->diag,
     };
     r->parser = fy_parser_create(&parse);

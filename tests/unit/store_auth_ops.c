@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The operations on peers and tokens, as JSON in and out. */
+#include "core/store/auth_ops.h"
+
+#include "core/frame.h"
+#include "core/store/file.h"
+#include "support/check.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#define KEY  "ed25519:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define KEY2 "ed25519:11112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+static char dir[] = "/tmp/alk-ops-XXXXXX";
+static char why[ALK_AUTH_OPS_WHY];
+static char text[4096]; /* the output of the last operation */
+
+struct fixture {
+    struct alk_prng prng;
+    struct alk_rand rand;
+    struct alk_auth_ops ops;
+    const struct alk_conf *auth;
+    const struct alk_auth_index *index;
+    unsigned adopted;
+};
+
+static void adopt(void *ctx, const struct alk_auth_index *index)
+{
+    struct fixture *f = (struct fixture *)ctx;
+    alk_auth_index_unref(f->index);
+    f->index = alk_auth_index_ref(index);
+    f->adopted++;
+}
+
+static const struct alk_conf_row string_row[] = {{.name = "", .type = ALK_CONF_STRING},
+                                                 {.name = NULL}};
+static const struct alk_conf_row peer_rows[] = {
+    {.name = "id", .type = ALK_CONF_STRING},
+    {.name = "keys", .type = ALK_CONF_LIST, .sub = string_row},
+    {.name = "scopes", .type = ALK_CONF_LIST, .sub = string_row},
+    {.name = NULL}};
+static const struct alk_conf_row peer_row[] = {{.name = "", .type = ALK_CONF_MAP, .sub = peer_rows},
+                                               {.name = NULL}};
+static const struct alk_conf_row auth_rows[] = {
+    {.name = "peers", .type = ALK_CONF_LIST, .sub = peer_row}, {.name = NULL}};
+
+static int setup(void **state)
+{
+    static const char conf[] =
+        "peers:\n\n  - {id: boss, keys: [\"" KEY2 "\"], scopes: [admin]}\n";
+    struct fixture *f = (struct fixture *)calloc(1, sizeof *f);
+    struct alk_conf_errors errors = {.text = NULL};
+    assert_non_null(f);
+    alk_prng_init(&f->prng, 1);
+    f->rand = alk_prng_rand(&f->prng);
+    check_err(alk_conf_parse(NULL, alk_span_str(conf), "node.yaml", auth_rows, &errors, &f->auth),
+              ALK_OK);
+    f->ops = (struct alk_auth_ops){.rand = &f->rand,
+                                   .auth = f->auth,
+                                   .generation = 2,
+                                   .unix_s = 1000000,
+                                   .adopt = adopt,
+                                   .ctx = f};
+    check_err(alk_auth_db_open(NULL, dir, why, &f->ops.db), ALK_OK);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    char path[PATH_MAX];
+    alk_auth_index_unref(f->index);
+    alk_auth_db_close(f->ops.db);
+    alk_conf_unref(f->auth);
+    free(f);
+    static const char *const files[] = {"alknet.db", "alknet.db-wal", "alknet.db-shm"};
+    for (size_t i = 0; i < 3; i++) {
+        (void)alk_file_join(dir, files[i], path, sizeof path);
+        (void)unlink(path);
+    }
+    return 0;
+}
+
+static alk_err run(struct fixture *f, const char *name, const char *input)
+{
+    struct yyjson_doc *in = NULL;
+    struct yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    struct yyjson_mut_val *out = NULL;
+    struct alk_buf b;
+
+    check_err(alk_json_parse(alk_span_str(input), &in), ALK_OK);
+    alk_err err =
+        alk_auth_ops_run(&f->ops, name, yyjson_doc_get_root(in), doc, why, sizeof why, &out);
+    alk_buf_init(&b, NULL, sizeof text);
+    if (err == ALK_OK) {
+        check_err(alk_json_put(&b, out, false), ALK_OK);
+    } else {
+        assert_true(why[0] != '\0');
+    }
+    (void)snprintf(text, sizeof text, "%s", alk_buf_cstr(&b));
+    alk_buf_fini(&b);
+    yyjson_mut_doc_free(doc);
+    yyjson_doc_free(in);
+    return err;
+}
+
+/* The token in the last output. */
+static struct alk_span token_of(void)
+{
+    const char *at = strstr(text, "alk_");
+    assert_non_null(at);
+    return alk_span(at, ALK_TOKEN_LEN);
+}
+
+static void peers_come_and_go(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    check_err(run(f, "auth/peer/add",
+                  "{\"id\":\"laptop\",\"keys\":[\"" KEY "\"],\"scopes\":[\"repo:*\"]}"),
+              ALK_OK);
+    assert_string_equal(text, "{\"id\":\"laptop\"}");
+    assert_int_equal(f->adopted, 1);
+    assert_true(alk_span_is(alk_auth_index_key_owner(f->index, alk_span_str(KEY)), "laptop"));
+    assert_int_equal(alk_auth_index_generation(f->index), 2);
+
+    check_err(run(f, "auth/peer/list", "{}"), ALK_OK);
+    assert_non_null(strstr(text, "{\"id\":\"boss\",\"keys\":[\"" KEY2 "\"],\"scopes\":[\"admin\"],"
+                                 "\"enabled\":true,\"from\":\"node.yaml:3:"));
+    assert_non_null(strstr(text,
+                           "{\"id\":\"laptop\",\"keys\":[\"" KEY "\"],\"scopes\":[\"repo:*\"],"
+                           "\"enabled\":true,\"from\":\"store\""));
+    assert_int_equal(f->adopted, 1); /* a list changes nothing */
+
+    check_err(run(f, "auth/peer/disable", "{\"id\":\"laptop\"}"), ALK_OK);
+    assert_true(alk_identity_is_disabled(alk_auth_index_find(f->index, ALK_LIT("laptop"))));
+    check_err(run(f, "auth/peer/enable", "{\"id\":\"laptop\"}"), ALK_OK);
+    assert_false(alk_identity_is_disabled(alk_auth_index_find(f->index, ALK_LIT("laptop"))));
+    check_err(run(f, "auth/peer/remove", "{\"id\":\"laptop\"}"), ALK_OK);
+    assert_null(alk_auth_index_find(f->index, ALK_LIT("laptop")));
+    check_err(run(f, "auth/peer/remove", "{\"id\":\"laptop\"}"), ALK_E_NOENT);
+}
+
+static void what_the_file_says_is_not_changed_here(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    check_err(run(f, "auth/peer/disable", "{\"id\":\"boss\"}"), ALK_E_EXISTS);
+    assert_non_null(strstr(why, "node.yaml:3:"));
+    check_err(run(f, "auth/peer/add", "{\"id\":\"boss\",\"keys\":[]}"), ALK_E_EXISTS);
+    /* A key of the file's under another id: nothing is stored, both places named. */
+    check_err(run(f, "auth/peer/add", "{\"id\":\"twin\",\"keys\":[\"" KEY2 "\"]}"), ALK_E_CONFIG);
+    assert_non_null(strstr(why, "node.yaml"));
+    check_err(run(f, "auth/peer/list", "{}"), ALK_OK);
+    assert_null(strstr(text, "twin"));
+    assert_int_equal(f->adopted, 0);
+}
+
+static void a_second_key_needs_add_key(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    check_err(run(f, "auth/peer/add", "{\"id\":\"a\",\"keys\":[\"" KEY "\"]}"), ALK_OK);
+    check_err(run(f, "auth/peer/add", "{\"id\":\"a\",\"keys\":[]}"), ALK_E_EXISTS);
+    check_err(run(f, "auth/peer/add", "{\"id\":\"b\",\"keys\":[\"" KEY "\"]}"), ALK_E_EXISTS);
+    check_err(run(f, "auth/peer/add",
+                  "{\"id\":\"a\",\"add_key\":true,\"keys\":[\"spki:00112233445566778899aabbccddeeff"
+                  "00112233445566778899aabbccddeeff\"]}"),
+              ALK_OK);
+    check_err(run(f, "auth/peer/add", "{\"id\":\"a\",\"add_key\":true}"), ALK_E_INVALID);
+    check_err(run(f, "auth/peer/remove", "{\"id\":\"a\"}"), ALK_OK);
+}
+
+static void tokens_are_made_resolved_listed_and_revoked(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    const struct alk_identity *who = NULL;
+    char revoke[64];
+
+    check_err(
+        run(f, "auth/token/new", "{\"id\":\"boss\",\"scopes\":[\"bench\"],\"expires\":\"1h\"}"),
+        ALK_OK);
+    assert_non_null(strstr(text, "\"scopes\":[\"bench\"],\"expires_at\":\"1970-01-12T14:46:40Z\""));
+    check_err(alk_auth_index_by_token(f->index, token_of(), 1000001, &who), ALK_OK);
+    assert_true(alk_identity_has_scope(who, ALK_LIT("bench")));
+    assert_false(alk_identity_has_scope(who, ALK_LIT("admin")));
+    alk_identity_unref(NULL);
+    check_err(alk_auth_index_by_token(f->index, token_of(), 1003601, &who), ALK_E_EXPIRED);
+
+    (void)snprintf(revoke, sizeof revoke, "{\"prefix\":\"%.8s\"}", (const char *)token_of().p + 4);
+    check_err(run(f, "auth/token/list", "{}"), ALK_OK);
+    assert_null(strstr(text, "alk_")); /* never the secret */
+    assert_non_null(strstr(text, "\"id\":\"boss\""));
+    check_err(run(f, "auth/token/revoke", revoke), ALK_OK);
+    check_err(run(f, "auth/token/list", "{}"), ALK_OK);
+    assert_string_equal(text, "{\"tokens\":[]}");
+    check_err(run(f, "auth/token/revoke", revoke), ALK_E_NOENT);
+}
+
+static void wrong_input_is_told_in_words(void **state)
+{
+    static const struct {
+        const char *name, *input;
+        alk_err want;
+        const char *says;
+    } rows[] = {
+        {"auth/none", "{}", ALK_E_NOENT, "auth/none"},
+        {"auth/token/new", "{}", ALK_E_INVALID, "\"id\" is missing"},
+        {"auth/token/new", "{\"id\":\"Boss\"}", ALK_E_INVALID, "an id is"},
+        {"auth/token/new", "{\"id\":\"nobody\"}", ALK_E_NOENT, "alknet peer add nobody"},
+        {"auth/token/new", "{\"id\":\"boss\",\"expires\":\"soon\"}", ALK_E_INVALID, "expiry"},
+        {"auth/token/new", "{\"id\":\"boss\",\"scopes\":[\"A B\"]}", ALK_E_INVALID, "not a scope"},
+        {"auth/token/new", "{\"id\":\"boss\",\"scopes\":\"admin\"}", ALK_E_INVALID, "list"},
+        {"auth/token/revoke", "{\"prefix\":\"x\"}", ALK_E_INVALID, ""},
+        {"auth/peer/add", "{\"id\":\"x\",\"keys\":[\"nonsense\"]}", ALK_E_INVALID, "key"},
+        {"auth/peer/add", "{\"id\":\"x\",\"keys\":[1]}", ALK_E_INVALID, "strings"},
+        {"auth/peer/enable", "{\"id\":\"x\"}", ALK_E_NOENT, "\"x\""},
+    };
+    struct fixture *f = (struct fixture *)*state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        check_err(run(f, rows[i].name, rows[i].input), rows[i].want);
+        assert_non_null(strstr(why, rows[i].says));
+    }
+    assert_int_equal(f->adopted, 0);
+    assert_true(alk_auth_ops_has("auth/peer/add"));
+    assert_false(alk_auth_ops_has("auth/peer"));
+}
+
+static int group_setup(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) == NULL;
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    return rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(peers_come_and_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_the_file_says_is_not_changed_here, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_second_key_needs_add_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(tokens_are_made_resolved_listed_and_revoked, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(wrong_input_is_told_in_words, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}

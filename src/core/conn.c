@@ -64,6 +64,9 @@ void alk_conn_fini(struct alk_conn *conn)
         conn->service = NULL;
     }
     conn->magic = 0;
+    if (conn->on_released != NULL) {
+        conn->on_released(conn->service_state);
+    }
 }
 
 void alk_conn_raise(struct alk_conn *conn, unsigned events)

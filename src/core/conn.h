@@ -30,7 +30,7 @@ struct alk_service;
 
 /* Datagrams that wait for the handler, per connection. */
 #define ALK_CONN_DATAGRAMS_MAX 64
-#define ALK_CONN_REASON_MAX 64
+#define ALK_CONN_REASON_MAX 199 /* bytes of a close reason that are kept */
 
 enum {
     ALK_CONN_HANDSHAKE = 1,  /* handshake complete: auth is filled */
@@ -97,6 +97,8 @@ struct alk_conn {
      * by the hub like a handler's calls, with service_state. May be NULL. */
     void (*on_unopened)(void *service_state, struct alk_conn *conn);
     void (*on_early_rejected)(void *service_state);
+    /* The transport has let go of it; last of all, nothing may be called any more. */
+    void (*on_released)(void *service_state);
 
     enum alk_conn_state conn_state;
     unsigned pending;

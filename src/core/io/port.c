@@ -63,6 +63,9 @@ static void on_ready(void *ctx, unsigned ready)
                in.bytes < RECEIVE_BUDGET) {
         }
     }
+    if (port->unreachable != NULL) {
+        alk_udp_errors(&sock->udp, port->unreachable, port->unreachable_ctx);
+    }
 }
 
 static void on_deadline(struct alk_timer *timer, void *ctx)

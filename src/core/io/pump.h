@@ -62,6 +62,8 @@ struct alk_port {
     struct alk_list socks; /* struct alk_port_sock */
     alk_stray_fn *stray;   /* NULL: there are no other loops */
     void *stray_ctx;
+    alk_udp_error_fn *unreachable; /* clients; NULL: nobody asks */
+    void *unreachable_ctx;
     uint8_t loop_id;
     struct alk_timer timer;
     struct alk_quic_batch batch; /* being sent */

@@ -5,6 +5,7 @@
 #include "core/io/sock.h"
 
 #include <errno.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
@@ -220,6 +221,49 @@ bool alk_udp_recv(struct alk_udp *u, struct alk_udp_rx *rx, alk_udp_fn *fn, void
         deliver(u, rx, (size_t)i, fn, ctx);
     }
     return n == ALK_UDP_SLOTS;
+}
+
+/* --- errors ----------------------------------------------------------------------- */
+
+void alk_udp_want_errors(struct alk_udp *u)
+{
+    bool is_v6 = u->bound.family == 6;
+    (void)alk_sock_set(u->fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                       is_v6 ? IPV6_RECVERR : IP_RECVERR, 1);
+}
+
+static bool is_unreachable(const struct cmsghdr *c)
+{
+    bool is_ip = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
+    bool is_ip6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
+    if (!is_ip && !is_ip6) {
+        return false;
+    }
+    struct sock_extended_err e;
+    memcpy(&e, CMSG_DATA(c), sizeof e);
+    return (e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6) &&
+           (e.ee_errno == ECONNREFUSED || e.ee_errno == EHOSTUNREACH ||
+            e.ee_errno == ENETUNREACH || e.ee_errno == EACCES);
+}
+
+void alk_udp_errors(struct alk_udp *u, alk_udp_error_fn *fn, void *ctx)
+{
+    for (;;) {
+        union control control;
+        struct sockaddr_storage to = {0};
+        struct msghdr h = {.msg_name = &to, .msg_namelen = sizeof to};
+        h.msg_control = control.bytes;
+        h.msg_controllen = sizeof control.bytes;
+        if (recvmsg(u->fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
+            return;
+        }
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c != NULL; c = CMSG_NXTHDR(&h, c)) {
+            if (is_unreachable(c)) {
+                struct alk_addr remote = alk_sockaddr_get(&to);
+                fn(ctx, &remote);
+            }
+        }
+    }
 }
 
 /* --- sending ---------------------------------------------------------------------- */

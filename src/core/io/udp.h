@@ -61,6 +61,13 @@ uint8_t *alk_udp_rx_scratch(struct alk_udp_rx *rx);
 /* Receives one batch. False: less came than fits, so the socket is empty. */
 bool alk_udp_recv(struct alk_udp *u, struct alk_udp_rx *rx, alk_udp_fn *fn, void *ctx);
 
+/* Clients: ask to be told of destinations that cannot be reached (ICMP). */
+void alk_udp_want_errors(struct alk_udp *u);
+/* Calls fn for each destination that was told since. Unauthenticated: only good
+ * for giving up an attempt that has not met its peer yet. */
+typedef void alk_udp_error_fn(void *ctx, const struct alk_addr *remote);
+void alk_udp_errors(struct alk_udp *u, alk_udp_error_fn *fn, void *ctx);
+
 struct alk_udp_out {
     struct alk_addr local, remote; /* local.family 0: the system's choice */
     uint8_t ecn;

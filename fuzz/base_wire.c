@@ -83,8 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (t.err != ALK_OK) {
             break;
         }
-        check_same(alk_span_tail(alk_buf_span(&b), before),
-                   alk_span(start, (size_t)(t.p - start)));
+        check_same(alk_span_tail(alk_buf_span(&b), before), alk_span(start, (size_t)(t.p - start)));
         r = t;
         w = tw;
     }

@@ -14,7 +14,7 @@ typedef void alk_assert_fn(const char *file, int line, const char *what);
 void alk_assert_hook(alk_assert_fn *fn);
 _Noreturn void alk_assert_failed(const char *file, int line, const char *what);
 
-#define ALK_ASSERT(cond) ((cond) ? (void)0 : alk_assert_failed(__FILE__, __LINE__, #cond))
+#define ALK_ASSERT(cond)  ((cond) ? (void)0 : alk_assert_failed(__FILE__, __LINE__, #cond))
 #define ALK_UNREACHABLE() alk_assert_failed(__FILE__, __LINE__, "unreachable")
 #ifdef ALK_DEBUG
 #define ALK_DEBUG_ASSERT(cond) ALK_ASSERT(cond)

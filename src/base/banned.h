@@ -26,8 +26,8 @@
 
 /* Words that also stand in other libraries' headers: calls only. */
 #define alloca(...) alk_banned_alloca(__VA_ARGS__)
-#define rand(...) alk_banned_rand(__VA_ARGS__)
-#define srand(...) alk_banned_srand(__VA_ARGS__)
+#define rand(...)   alk_banned_rand(__VA_ARGS__)
+#define srand(...)  alk_banned_srand(__VA_ARGS__)
 #define system(...) alk_banned_system(__VA_ARGS__)
 
 #endif

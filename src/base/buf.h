@@ -16,12 +16,12 @@
 
 struct alk_buf {
     const struct alk_mem *mem;
-    uint8_t *p;   /* owns */
-    size_t at;    /* first held byte */
-    size_t end;   /* one past the last held byte */
-    size_t size;  /* allocated */
-    size_t max;   /* bytes that may be held */
-    alk_err err;  /* sticky: ALK_E_TOO_BIG, ALK_E_NOMEM */
+    uint8_t *p;  /* owns */
+    size_t at;   /* first held byte */
+    size_t end;  /* one past the last held byte */
+    size_t size; /* allocated */
+    size_t max;  /* bytes that may be held */
+    alk_err err; /* sticky: ALK_E_TOO_BIG, ALK_E_NOMEM */
 };
 
 /* Allocates nothing. */

@@ -48,18 +48,21 @@ static void put_unit(uint64_t v, const struct unit *u, char *dst, size_t dst_siz
 
 void alk_text_size(uint64_t bytes, char *dst, size_t dst_size)
 {
-    static const struct unit units[] = {
-        {UINT64_C(1) << 50, "PiB"}, {UINT64_C(1) << 40, "TiB"}, {UINT64_C(1) << 30, "GiB"},
-        {UINT64_C(1) << 20, "MiB"}, {UINT64_C(1) << 10, "KiB"}, {1, "B"}};
+    static const struct unit units[] = {{UINT64_C(1) << 50, "PiB"}, {UINT64_C(1) << 40, "TiB"},
+                                        {UINT64_C(1) << 30, "GiB"}, {UINT64_C(1) << 20, "MiB"},
+                                        {UINT64_C(1) << 10, "KiB"}, {1, "B"}};
     put_unit(bytes, units, dst, dst_size);
 }
 
 void alk_text_time(alk_time t, char *dst, size_t dst_size)
 {
-    static const struct unit units[] = {
-        {86400 * ALK_SECOND, "d"}, {3600 * ALK_SECOND, "h"}, {60 * ALK_SECOND, "m"},
-        {ALK_SECOND, "s"},         {ALK_MS, "ms"},           {ALK_US, "us"},
-        {1, "ns"}};
+    static const struct unit units[] = {{86400 * ALK_SECOND, "d"},
+                                        {3600 * ALK_SECOND, "h"},
+                                        {60 * ALK_SECOND, "m"},
+                                        {ALK_SECOND, "s"},
+                                        {ALK_MS, "ms"},
+                                        {ALK_US, "us"},
+                                        {1, "ns"}};
     if (t == ALK_NEVER) {
         (void)alk_span_cstr(ALK_LIT("never"), dst, dst_size);
         return;

@@ -36,9 +36,9 @@ static void sip_round(uint64_t v[static 4])
 
 uint64_t alk_siphash(const uint64_t seed[static 2], struct alk_span s)
 {
-    uint64_t v[4] = {
-        seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
-        seed[0] ^ UINT64_C(0x6c7967656e657261), seed[1] ^ UINT64_C(0x7465646279746573)};
+    uint64_t v[4] = {seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
+                     seed[0] ^ UINT64_C(0x6c7967656e657261),
+                     seed[1] ^ UINT64_C(0x7465646279746573)};
     uint64_t last = (uint64_t)(s.n & 0xff) << 56;
     size_t whole = s.n - s.n % 8;
     for (size_t i = 0; i < whole; i += 8) {
@@ -63,8 +63,7 @@ uint64_t alk_siphash(const uint64_t seed[static 2], struct alk_span s)
 void alk_map_init(struct alk_map *m, const struct alk_mem *mem, size_t max,
                   const uint8_t seed[static 16])
 {
-    *m = (struct alk_map){
-        .mem = mem, .max = max, .seed = {load_le64(seed), load_le64(seed + 8)}};
+    *m = (struct alk_map){.mem = mem, .max = max, .seed = {load_le64(seed), load_le64(seed + 8)}};
 }
 
 void alk_map_fini(struct alk_map *m)

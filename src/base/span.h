@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* A string literal as a span, without its terminating zero. */
-#define ALK_LIT(text) ((struct alk_span){(const uint8_t *)("" text), sizeof(text) - 1})
-#define ALK_SPAN_FMT "%.*s"
+#define ALK_LIT(text)   ((struct alk_span){(const uint8_t *)("" text), sizeof(text) - 1})
+#define ALK_SPAN_FMT    "%.*s"
 #define ALK_SPAN_ARG(s) (int)(s).n, (const char *)(s).p
 
 static inline struct alk_span alk_span(const void *p, size_t n)

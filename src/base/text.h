@@ -12,16 +12,16 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define ALK_HEX_SIZE(n) (2 * (n) + 1)
+#define ALK_HEX_SIZE(n)    (2 * (n) + 1)
 #define ALK_BASE64_SIZE(n) (((n) + 2) / 3 * 4 + 1)
-#define ALK_Z32_SIZE(n) (((n)*8 + 4) / 5 + 1) /* 32 bytes: 52 characters */
-#define ALK_Z32_KEY 52
+#define ALK_Z32_SIZE(n)    (((n)*8 + 4) / 5 + 1) /* 32 bytes: 52 characters */
+#define ALK_Z32_KEY        52
 
 /* False (dst is "") when dst is too small. Lower case. */
 bool alk_hex(struct alk_span s, char *dst, size_t dst_size);
-bool alk_base64(struct alk_span s, char *dst, size_t dst_size); /* with padding */
+bool alk_base64(struct alk_span s, char *dst, size_t dst_size);      /* with padding */
 bool alk_base64_bare(struct alk_span s, char *dst, size_t dst_size); /* as OpenSSH prints */
-bool alk_base64url(struct alk_span s, char *dst, size_t dst_size); /* without padding */
+bool alk_base64url(struct alk_span s, char *dst, size_t dst_size);   /* without padding */
 bool alk_z32(struct alk_span s, char *dst, size_t dst_size);
 
 /* ALK_OK: *ret_n bytes are in dst. ALK_E_MALFORMED; ALK_E_TOO_BIG: dst too small.

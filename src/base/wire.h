@@ -40,7 +40,7 @@ void alk_rd_fail(struct alk_rd *r, alk_err err);
 
 /* Writes into fixed memory, or appends to a struct alk_buf. */
 struct alk_wr {
-    uint8_t *p;          /* fixed memory; NULL with buf */
+    uint8_t *p; /* fixed memory; NULL with buf */
     size_t n, size;
     struct alk_buf *buf;
     alk_err err; /* sticky: ALK_E_TOO_BIG, ALK_E_NOMEM */

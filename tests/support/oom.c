@@ -4,8 +4,7 @@
 static bool fails(struct test_mem *t)
 {
     t->allocs++;
-    return t->fail_at != 0 &&
-           (t->fails_on ? t->allocs >= t->fail_at : t->allocs == t->fail_at);
+    return t->fail_at != 0 && (t->fails_on ? t->allocs >= t->fail_at : t->allocs == t->fail_at);
 }
 
 static void *counting_alloc(void *ctx, size_t n)

@@ -12,9 +12,9 @@
 struct test_mem {
     struct alk_mem mem; /* hand &t.mem to the code under test */
     size_t fail_at;
-    bool fails_on;  /* every allocation after fail_at fails too */
-    size_t allocs;  /* alloc and resize calls so far */
-    size_t live;    /* blocks not released */
+    bool fails_on; /* every allocation after fail_at fails too */
+    size_t allocs; /* alloc and resize calls so far */
+    size_t live;   /* blocks not released */
 };
 
 /* *t must stay where it is. */

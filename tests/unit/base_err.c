@@ -14,15 +14,15 @@ static void every_error_has_a_name_a_text_and_the_class_of_its_number(void **sta
         ALK_ERR_MAP(ROW)
 #undef ROW
     };
-    static const enum alk_err_class classes[] = {ALK_CLASS_NONE, ALK_CLASS_USAGE,
+    static const enum alk_err_class classes[] = {ALK_CLASS_NONE,     ALK_CLASS_USAGE,
                                                  ALK_CLASS_RESOURCE, ALK_CLASS_PEER,
-                                                 ALK_CLASS_DENIED, ALK_CLASS_SYSTEM};
+                                                 ALK_CLASS_DENIED,   ALK_CLASS_SYSTEM};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         assert_string_equal(alk_err_name(all[i].err), all[i].name);
         assert_string_equal(alk_err_text(all[i].err), all[i].text);
         int number = (int)all[i].err;
-        assert_int_equal(alk_err_class(all[i].err), number >= 0 ? ALK_CLASS_NONE
-                                                                : classes[-number / 100]);
+        assert_int_equal(alk_err_class(all[i].err),
+                         number >= 0 ? ALK_CLASS_NONE : classes[-number / 100]);
     }
 }
 

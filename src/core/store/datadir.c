@@ -112,6 +112,24 @@ static alk_err check(struct alk_datadir *dir, const struct alk_datadir_options *
     return ALK_OK;
 }
 
+alk_err alk_datadir_default(char *ret, size_t ret_size)
+{
+    const char *data = getenv("XDG_DATA_HOME");
+    const char *home = getenv("HOME");
+    bool fits;
+
+    if (geteuid() == 0) {
+        fits = alk_span_cstr(ALK_LIT("/var/lib/alknet"), ret, ret_size);
+    } else if (data != NULL && data[0] == '/') {
+        fits = alk_file_join(data, "alknet", ret, ret_size);
+    } else if (home != NULL && home[0] == '/') {
+        fits = alk_file_join(home, ".local/share/alknet", ret, ret_size);
+    } else {
+        return ALK_E_NOENT;
+    }
+    return fits ? ALK_OK : ALK_E_INVALID;
+}
+
 /* --- the lock ----------------------------------------------------------------- */
 
 static alk_err say_busy(int fd, const char *path, struct alk_why why)

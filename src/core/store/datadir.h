@@ -63,6 +63,10 @@ ALK_NODISCARD alk_err alk_datadir_open(const struct alk_datadir_options *options
  * stays (the spawner) must close lock_fd, or the directory stays locked. */
 void alk_datadir_close(struct alk_datadir *dir);
 
+/* Where the data directory is when nobody says: /var/lib/alknet for root, else
+ * $XDG_DATA_HOME/alknet or ~/.local/share/alknet. ALK_E_NOENT: no home. */
+ALK_NODISCARD alk_err alk_datadir_default(char *ret, size_t ret_size);
+
 /* The path of a file in it; false when it does not fit. Absolute names stay. */
 bool alk_datadir_path(const struct alk_datadir *dir, const char *name, char *ret, size_t ret_size);
 

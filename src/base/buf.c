@@ -75,6 +75,7 @@ static bool make_room(struct alk_buf *b, size_t n)
 {
     size_t len = alk_buf_len(b);
     size_t need = 0;
+    ALK_ASSERT(b->p != NULL || len == 0);
     if (!alk_add_ok(&need, len, n)) {
         return false;
     }

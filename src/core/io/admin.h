@@ -75,8 +75,8 @@ void alk_admin_free(struct alk_admin *admin);
 /* The other side, blocking: for commands. Connects, asks, waits.
  *
  * input: a JSON object's text; empty is {}. ALK_OK: *ret_doc (gives,
- * yyjson_doc_free) holds the answer and *ret_output its output. ALK_E_NOENT: no
- * socket or nobody listens: no node runs there. ALK_E_PERM. ALK_E_TIMEOUT.
+ * yyjson_doc_free) holds the answer and *ret_output its output.
+ * ALK_E_UNREACHABLE: no socket or nobody listens: no node runs there. ALK_E_PERM. ALK_E_TIMEOUT.
  * ALK_E_PROTOCOL: the peer is no node. Any other error is the node's own answer;
  * in all cases why holds what to tell the person. */
 struct alk_admin_ask {

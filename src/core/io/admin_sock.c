@@ -93,10 +93,14 @@ alk_err alk_admin_sock_connect(const char *path, int *ret_fd)
     struct sockaddr_un addr;
     int dir = -1;
 
-    ALK_TRY(address_of(path, &addr, &dir));
+    alk_err err = address_of(path, &addr, &dir);
+    if (err != ALK_OK) {
+        return err == ALK_E_NOENT ? ALK_E_UNREACHABLE : err;
+    }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool is_ok = fd >= 0 && connect(fd, (const struct sockaddr *)&addr, sizeof addr) == 0;
-    alk_err err = is_ok ? ALK_OK : (errno == ECONNREFUSED ? ALK_E_NOENT : alk_file_err(errno));
+    bool is_gone = errno == ECONNREFUSED || errno == ENOENT;
+    err = is_ok ? ALK_OK : (is_gone ? ALK_E_UNREACHABLE : alk_file_err(errno));
     close_keep(dir);
     if (!is_ok) {
         close_keep(fd);

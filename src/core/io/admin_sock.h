@@ -12,7 +12,8 @@
 /* A listening, non-blocking socket, mode 0600; replaces what is there when that
  * is a socket. ALK_E_EXISTS: something else is there. */
 ALK_NODISCARD alk_err alk_admin_sock_listen(const char *path, int *ret_fd);
-/* A connected, blocking socket. ALK_E_NOENT: no socket, or nobody listens. */
+/* A connected, blocking socket. ALK_E_UNREACHABLE: no socket, or nobody
+ * listens. */
 ALK_NODISCARD alk_err alk_admin_sock_connect(const char *path, int *ret_fd);
 
 #endif

@@ -413,8 +413,10 @@ static void abort_wire(struct tw_side *from, struct tw_side *to)
 static bool deliver(struct tw_side *from, struct tw_side *to)
 {
     if (to->conn == NULL) {
-        alk_buf_clear(&from->wire);
-        return false;
+        if (to->is_over) {
+            alk_buf_clear(&from->wire);
+        }
+        return false; /* or it is the test's own */
     }
     if (from->is_over && from->was_abort && !from->is_shut_told) {
         abort_wire(from, to);

@@ -2,11 +2,8 @@
 /* Who accepts whom: the matrix of keys and certificates, pinning and CAs. */
 #include "core/tls/session.h"
 
-#include "base/text.h"
 #include "core/auth/fingerprint.h"
 #include "support/tls_world.h"
-
-#include <gnutls/crypto.h>
 
 static struct alk_buf chain, key, other_chain, other_key, client_chain, client_key;
 
@@ -222,12 +219,175 @@ static void every_pair_of_key_and_certificate_meets_its_rule(void **state)
     }
 }
 
+/* --- certificates by rule ------------------------------------------------------------ */
+
+static void refused_certificate(const char *cert_name, int64_t shift_s, bool is_trusted,
+                                const char *want_text)
+{
+    struct alk_buf c, k;
+    tw_certificate(cert_name, shift_s, &c, &k);
+    struct tw w;
+    struct alk_tls_creds *creds = tw_creds_new(TW_X509, tw_server_seed, alk_buf_span(&c),
+                                               alk_buf_span(&k), alk_span(NULL, 0));
+    tw_init(&w, &(struct tw_options){.creds = creds});
+    alk_tls_creds_unref(creds);
+    w.dial.pinned_key = NULL;
+    w.client_creds = tw_creds_new(TW_NONE, tw_client_seed, alk_span(NULL, 0), alk_span(NULL, 0),
+                                  is_trusted ? alk_buf_span(&c) : alk_span(NULL, 0));
+    tw_connect(&w);
+    tw_pass(&w, 10 * ALK_SECOND);
+    assert_int_equal(w.client.opens + w.server.opens, 0);
+    check_err(w.client.close_err, ALK_E_UNTRUSTED);
+    if (strstr(w.client.verify_text, want_text) == NULL) {
+        fail_msg("\"%s\" is not in \"%s\"", want_text, w.client.verify_text);
+    }
+    tw_fini(&w);
+    alk_buf_fini(&c);
+    alk_buf_fini(&k);
+}
+
+static void a_refused_certificate_says_why(void **state)
+{
+    (void)state;
+    refused_certificate("node.example", 0, false, "signed by nobody");
+    refused_certificate("other.example", 0, true, "another name");
+    refused_certificate("node.example", -30 * 86400, true, "has expired");
+    refused_certificate("node.example", 30 * 86400, true, "not valid yet");
+}
+
+static void trust_is_asked_only_where_no_rule_covers(void **state)
+{
+    (void)state;
+    unsigned asked = 0;
+    for (int i = 0; i < 2; i++) {
+        struct tw w;
+        struct alk_tls_creds *creds = server_creds(TW_X509);
+        tw_init(&w, &(struct tw_options){.creds = creds});
+        alk_tls_creds_unref(creds);
+        w.dial.pinned_key = NULL;
+        w.dial.trust = accept_none;
+        w.dial.trust_ctx = &asked;
+        w.client_creds = client_creds(TW_NONE, i == 0);
+        tw_connect(&w);
+        tw_pass(&w, 10 * ALK_SECOND);
+        assert_int_equal(w.client.opens, i == 0 ? 1 : 0); /* the CA covers the first */
+        assert_int_equal(asked, (unsigned)i);
+        tw_fini(&w);
+    }
+}
+
+static void addresses_are_checked_as_names_and_never_sent(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = {"192.0.2.7", "2001:db8::7"};
+    for (size_t i = 0; i < 2; i++) {
+        struct alk_buf c, k;
+        tw_certificate(hosts[i], 0, &c, &k);
+        struct tw w;
+        struct alk_tls_creds *creds = tw_creds_new(TW_X509, tw_server_seed, alk_buf_span(&c),
+                                                   alk_buf_span(&k), alk_span(NULL, 0));
+        tw_init(&w, &(struct tw_options){.creds = creds});
+        alk_tls_creds_unref(creds);
+        w.dial.pinned_key = NULL;
+        w.dial.host = hosts[i];
+        w.client_creds = tw_creds_new(TW_NONE, tw_client_seed, alk_span(NULL, 0),
+                                      alk_span(NULL, 0), alk_buf_span(&c));
+        tw_establish(&w);
+        assert_string_equal(w.server.auth.sni, "");
+        tw_fini(&w);
+        alk_buf_fini(&c);
+        alk_buf_fini(&k);
+    }
+}
+
+static void the_server_name_chooses_the_certificate(void **state)
+{
+    (void)state;
+    struct alk_buf wild_chain, wild_key;
+    tw_certificate("*.wild.example", 0, &wild_chain, &wild_key);
+    struct alk_tls_creds *creds = server_creds(TW_BOTH);
+    struct alk_tls_sni snis[2] = {
+        {"*.wild.example", tw_creds_new(TW_X509, tw_server_seed, alk_buf_span(&wild_chain),
+                                        alk_buf_span(&wild_key), alk_span(NULL, 0))},
+        {"Other.example", tw_creds_new(TW_X509, tw_server_seed, alk_buf_span(&other_chain),
+                                       alk_buf_span(&other_key), alk_span(NULL, 0))},
+    };
+    static const struct {
+        const char *host;
+        int want; /* index of snis; -1: the default */
+    } rows[] = {{"other.example", 1},    {"a.wild.example", 0}, {"a.b.wild.example", -1},
+                {"wild.example", -1},    {"node.example", -1},  {"OTHER.example", 1},
+                {"another.example", -1}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct tw w;
+        uint8_t hash[32];
+        tw_init(&w, &(struct tw_options){.creds = creds, .snis = snis, .sni_count = 2});
+        cert_hash(rows[i].want < 0 ? creds : snis[rows[i].want].creds, hash);
+        w.dial.host = rows[i].host;
+        w.dial.pinned_key = NULL;
+        w.dial.pinned_cert = hash;
+        tw_establish(&w);
+        tw_fini(&w);
+    }
+    alk_tls_creds_unref(creds);
+    alk_tls_creds_unref(snis[0].creds);
+    alk_tls_creds_unref(snis[1].creds);
+    alk_buf_fini(&wild_chain);
+    alk_buf_fini(&wild_key);
+}
+
+static void credentials_may_go_while_a_session_uses_them(void **state)
+{
+    (void)state;
+    struct tw w;
+    tw_init(&w, &(struct tw_options){.secret = 1});
+    tw_connect(&w);
+    /* A reload in the middle of the handshake: the session holds what it needs. */
+    alk_tls_server_unref(w.server_conf);
+    w.server_conf = NULL;
+    tw_run(&w);
+    assert_int_equal(w.server.opens, 1);
+    assert_int_equal(w.client.opens, 1);
+    tw_fini(&w);
+}
+
+static char keylog_text[4096];
+
+static void take_line(void *ctx, const char *line)
+{
+    unsigned *lines = ctx;
+    (*lines)++;
+    size_t n = strlen(keylog_text);
+    (void)snprintf(keylog_text + n, sizeof keylog_text - n, "%s\n", line);
+}
+
+static void key_log_lines_go_where_they_are_asked_for(void **state)
+{
+    (void)state;
+    unsigned lines = 0;
+    keylog_text[0] = '\0';
+    struct tw w;
+    tw_init(&w, &(struct tw_options){.keylog = take_line, .keylog_ctx = &lines});
+    tw_establish(&w);
+    assert_int_equal(lines, 5);
+    assert_non_null(strstr(keylog_text, "SERVER_HANDSHAKE_TRAFFIC_SECRET "));
+    assert_non_null(strstr(keylog_text, "CLIENT_TRAFFIC_SECRET_0 "));
+    struct alk_tls_session *s = alk_tcp_session(w.server.conn);
+    assert_int_equal(gnutls_session_key_update(s->gs, 0), 0);
+    assert_int_equal(lines, 5); /* one line for a label */
+    tw_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pair_of_key_and_certificate_meets_its_rule),
+        cmocka_unit_test(a_refused_certificate_says_why),
+        cmocka_unit_test(trust_is_asked_only_where_no_rule_covers),
+        cmocka_unit_test(addresses_are_checked_as_names_and_never_sent),
+        cmocka_unit_test(the_server_name_chooses_the_certificate),
+        cmocka_unit_test(credentials_may_go_while_a_session_uses_them),
+        cmocka_unit_test(key_log_lines_go_where_they_are_asked_for),
     };
-    (void)accept_none;
-    (void)other_key;
     return cmocka_run_group_tests(tests, make_certificates, free_certificates);
 }

@@ -24,6 +24,7 @@ struct alk_tls_creds {
     bool has_raw_key, has_x509;
     uint8_t cert_sha256[32];
     uint64_t not_before, not_after;
+    uint8_t roots[32];
 };
 
 static void explain(char *why, size_t why_size, const char *what, const char *detail)
@@ -127,6 +128,22 @@ static alk_err add_x509(struct alk_tls_creds *c, struct alk_span chain, struct a
     return ALK_OK;
 }
 
+static alk_err name_roots(struct alk_tls_creds *c, const struct alk_tls_creds_options *o)
+{
+    gnutls_hash_hd_t hash;
+    int rv = gnutls_hash_init(&hash, GNUTLS_DIG_SHA256);
+    if (rv < 0) {
+        return from_gnutls(rv);
+    }
+    uint8_t system = o->use_system_ca ? 1 : 0;
+    rv = gnutls_hash(hash, &system, 1);
+    if (rv >= 0 && o->ca_pem.n > 0) {
+        rv = gnutls_hash(hash, o->ca_pem.p, o->ca_pem.n);
+    }
+    gnutls_hash_deinit(hash, c->roots);
+    return rv < 0 ? from_gnutls(rv) : ALK_OK;
+}
+
 static alk_err add_roots(struct alk_tls_creds *c, const struct alk_tls_creds_options *o, char *why,
                          size_t why_size)
 {
@@ -165,6 +182,7 @@ static alk_err fill(struct alk_tls_creds *c, const struct alk_tls_creds_options 
     if (o->chain_pem.n > 0) {
         ALK_TRY(add_x509(c, o->chain_pem, o->key_pem, why, why_size));
     }
+    ALK_TRY(name_roots(c, o));
     return add_roots(c, o, why, why_size);
 }
 
@@ -228,6 +246,11 @@ bool alk_tls_creds_cert(const struct alk_tls_creds *creds, uint8_t ret_sha256[st
     *ret_not_before = creds->not_before;
     *ret_not_after = creds->not_after;
     return true;
+}
+
+const uint8_t *alk_tls_creds_roots(const struct alk_tls_creds *creds)
+{
+    return creds->roots;
 }
 
 gnutls_certificate_credentials_t alk_tls_creds_handle(const struct alk_tls_creds *creds)

@@ -33,6 +33,8 @@ struct alk_tls_loop {
 };
 
 gnutls_certificate_credentials_t alk_tls_creds_handle(const struct alk_tls_creds *creds);
+/* Names the set of roots that a client trusts. 32 bytes, as long as creds live. */
+const uint8_t *alk_tls_creds_roots(const struct alk_tls_creds *creds);
 
 /* The ClientHello hook of server sessions (server_hello.c). */
 int alk_tls_on_client_hello(gnutls_session_t gs, unsigned type, unsigned when,
@@ -64,15 +66,18 @@ struct alk_tls_ticket {
     enum alk_tls_rule rule;
     enum alk_cert_kind kind;
     bool has_early;
+    uint8_t roots[32]; /* alk_tls_creds_roots */
     struct alk_span alpn, name, server_key, data;
 };
 ALK_NODISCARD alk_err alk_tls_ticket_read(struct alk_span blob, struct alk_tls_ticket *ret);
 ALK_NODISCARD alk_err alk_tls_ticket_write(const struct alk_tls_ticket *t, struct alk_buf *ret);
-/* Whether this dial may resume with it. */
+/* Whether this dial may resume with it: the checks of the server's key, on the key
+ * that the ticket remembers, before anything is sent. The trust callback is asked. */
 bool alk_tls_ticket_fits(const struct alk_tls_session *s, const struct alk_tls_ticket *t);
 
 /* The name that the server's certificate must have: the SNI, else the host. */
 const char *alk_tls_target_name(const struct alk_dial_options *dial);
 bool alk_tls_is_address(const char *host);
+bool alk_tls_ask_trust(const struct alk_dial_options *dial, const char *server_key);
 
 #endif

@@ -188,6 +188,8 @@ static alk_err setup_client(struct alk_tls_session *s, const struct alk_tls_tick
     if (ticket != NULL &&
         gnutls_session_set_data(s->gs, ticket->data.p, ticket->data.n) >= 0) {
         s->server_kind = ticket->kind;
+        s->rule = ticket->rule;
+        (void)alk_span_cstr(ticket->server_key, s->server_key, sizeof s->server_key);
         s->is_early_allowed = s->is_early_allowed && ticket->has_early;
         /* Early data is sent under the ticket's ALPN. */
         (void)alk_span_cstr(ticket->alpn, s->alpn, sizeof s->alpn);
@@ -204,6 +206,7 @@ alk_err alk_tls_session_client(struct alk_tls_session *s, const struct alk_dial_
     ALK_TRY(check_alpns(dial));
     s->transport = transport;
     s->dial = dial;
+    s->creds = alk_tls_creds_ref(creds);
     struct alk_tls_ticket t;
     bool has_ticket = ticket.n > 0 && alk_tls_ticket_read(ticket, &t) == ALK_OK &&
                       alk_tls_ticket_fits(s, &t);
@@ -213,9 +216,9 @@ alk_err alk_tls_session_client(struct alk_tls_session *s, const struct alk_dial_
         gnutls_init(&s->gs, GNUTLS_CLIENT | common_flags(transport, wants_early)));
     if (err != ALK_OK) {
         s->gs = NULL;
+        alk_tls_session_fini(s);
         return err;
     }
-    s->creds = alk_tls_creds_ref(creds);
     s->is_early_allowed = wants_early;
     err = setup_client(s, has_ticket ? &t : NULL);
     if (err != ALK_OK) {
@@ -312,6 +315,7 @@ alk_err alk_tls_session_ticket(struct alk_tls_session *s, struct alk_buf *ret)
         .server_key = alk_span_str(s->server_key),
         .data = alk_span(data.data, data.size),
     };
+    memcpy(t.roots, alk_tls_creds_roots(s->creds), sizeof t.roots);
     alk_err err = alk_tls_ticket_write(&t, ret);
     gnutls_memset(data.data, 0, data.size);
     gnutls_free(data.data);

@@ -19,8 +19,10 @@
  * What a client accepts, in this order: the pinned key (raw keys only are offered,
  * no SNI), the pinned certificate (X.509 only), anything when is_insecure, a chain
  * to a trusted root for the name, and else what the trust callback accepts. With a
- * callback raw keys are preferred, without one X.509. Resumed sessions go through
- * the same check, on the key that the ticket remembers.
+ * callback raw keys are preferred, without one X.509. A ticket goes through the
+ * same check, on the key that it remembers, before it is used; so early data goes
+ * to nobody who would not be accepted. Only a chain is not verified again: its
+ * tickets count for the same name and the same roots, and live for 6 hours.
  */
 #ifndef ALK_CORE_TLS_SESSION_H
 #define ALK_CORE_TLS_SESSION_H

@@ -14,6 +14,8 @@ alk_err alk_tls_ticket_read(struct alk_span blob, struct alk_tls_ticket *ret)
     uint8_t rule = alk_rd_u8(&r);
     uint8_t kind = alk_rd_u8(&r);
     uint8_t has_early = alk_rd_u8(&r);
+    uint8_t roots[32];
+    alk_rd_bytes(&r, roots, sizeof roots);
     struct alk_span alpn = alk_rd_block8(&r);
     struct alk_span name = alk_rd_block8(&r);
     struct alk_span server_key = alk_rd_block8(&r);
@@ -32,6 +34,7 @@ alk_err alk_tls_ticket_read(struct alk_span blob, struct alk_tls_ticket *ret)
                                    .name = name,
                                    .server_key = server_key,
                                    .data = data};
+    memcpy(ret->roots, roots, sizeof ret->roots);
     return ALK_OK;
 }
 
@@ -43,6 +46,7 @@ alk_err alk_tls_ticket_write(const struct alk_tls_ticket *t, struct alk_buf *ret
     alk_wr_u8(&w, (uint8_t)t->rule);
     alk_wr_u8(&w, (uint8_t)t->kind);
     alk_wr_u8(&w, t->has_early ? 1 : 0);
+    alk_wr_bytes(&w, alk_span(t->roots, sizeof t->roots));
     alk_wr_block8(&w, t->alpn);
     alk_wr_block8(&w, t->name);
     alk_wr_block8(&w, t->server_key);
@@ -85,13 +89,18 @@ bool alk_tls_ticket_fits(const struct alk_tls_session *s, const struct alk_tls_t
     if (dial->pinned_cert != NULL) {
         return t->kind == ALK_CERT_X509 && is_pinned_cert(dial->pinned_cert, t->server_key);
     }
-    /* Without a pin the name is what counts; and a ticket from a more lenient rule
-     * is not worth more than it was. The Finished hook checks the key once more. */
+    /* Without a pin the name is what counts, and the rule must still be in force. A
+     * chain is not verified again while its tickets live (6 hours at most). */
     if (!alk_span_is(t->name, alk_tls_target_name(dial))) {
         return false;
     }
     if (dial->is_insecure) {
         return true;
     }
-    return t->rule == ALK_TLS_RULE_CA || (t->rule == ALK_TLS_RULE_TRUST && dial->trust != NULL);
+    if (t->rule == ALK_TLS_RULE_CA) {
+        return memcmp(t->roots, alk_tls_creds_roots(s->creds), sizeof t->roots) == 0; /* public */
+    }
+    char key[ALK_FINGERPRINT_MAX];
+    return t->rule == ALK_TLS_RULE_TRUST && dial->trust != NULL &&
+           alk_span_cstr(t->server_key, key, sizeof key) && alk_tls_ask_trust(dial, key);
 }

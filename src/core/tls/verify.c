@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Client: whether the server's key or certificate is the right one. Runs inside
- * the handshake, before our Finished, on full handshakes and on resumed ones. */
+ * the handshake, before our Finished. */
 #include "base/ct.h"
 #include "base/text.h"
 #include "core/auth/fingerprint.h"
@@ -116,16 +116,21 @@ static unsigned verify_chain(struct alk_tls_session *s)
     return status;
 }
 
-static int ask_trust(struct alk_tls_session *s, const char *problem)
+bool alk_tls_ask_trust(const struct alk_dial_options *dial, const char *server_key)
+{
+    char host_port[ALK_SNI_MAX + 16];
+    unsigned port = dial->port == 0 ? 4433 : dial->port;
+    bool is_v6 = strchr(dial->host, ':') != NULL;
+    (void)snprintf(host_port, sizeof host_port, is_v6 ? "[%s]:%u" : "%s:%u", dial->host, port);
+    return dial->trust(dial->trust_ctx, host_port, server_key);
+}
+
+static int by_trust(struct alk_tls_session *s, const char *problem)
 {
     if (s->dial->trust == NULL) {
         return refuse(s, ALK_E_UNTRUSTED, problem);
     }
-    char host_port[ALK_SNI_MAX + 16];
-    unsigned port = s->dial->port == 0 ? 4433 : s->dial->port;
-    bool is_v6 = strchr(s->dial->host, ':') != NULL;
-    (void)snprintf(host_port, sizeof host_port, is_v6 ? "[%s]:%u" : "%s:%u", s->dial->host, port);
-    if (s->dial->trust(s->dial->trust_ctx, host_port, s->server_key)) {
+    if (alk_tls_ask_trust(s->dial, s->server_key)) {
         return accept_by(s, ALK_TLS_RULE_TRUST);
     }
     return refuse(s, ALK_E_UNTRUSTED,
@@ -148,31 +153,27 @@ static int check(struct alk_tls_session *s, struct alk_span der)
         return accept_by(s, ALK_TLS_RULE_INSECURE);
     }
     if (s->server_kind == ALK_CERT_RAW_KEY) {
-        return ask_trust(s, "the node shows a key and no certificate: use its address with the "
+        return by_trust(s, "the node shows a key and no certificate: use its address with the "
                             "key (alknet://KEY@HOST), or remember it with --trust");
     }
     unsigned status = verify_chain(s);
-    return status == 0 ? accept_by(s, ALK_TLS_RULE_CA) : ask_trust(s, chain_problem(status));
+    return status == 0 ? accept_by(s, ALK_TLS_RULE_CA) : by_trust(s, chain_problem(status));
 }
 
-static int check_peer(struct alk_tls_session *s)
-{
-    unsigned n = 0;
-    const gnutls_datum_t *certs = gnutls_certificate_get_peers(s->gs, &n);
-    if (certs == NULL || n == 0) {
-        return refuse(s, ALK_E_UNTRUSTED, "the node showed no key at all");
-    }
-    return check(s, alk_span(certs[0].data, certs[0].size));
-}
-
-/* Full handshake: after the server's CertificateVerify. */
+/* Full handshake: after the server's CertificateVerify. A resumed one does not come
+ * here; its ticket was checked before it was used. */
 static int on_verify(gnutls_session_t gs)
 {
     struct alk_tls_session *s = gnutls_db_get_ptr(gs);
     s->server_kind = gnutls_certificate_type_get2(gs, GNUTLS_CTYPE_PEERS) == GNUTLS_CRT_RAWPK
                          ? ALK_CERT_RAW_KEY
                          : ALK_CERT_X509;
-    return check_peer(s);
+    unsigned n = 0;
+    const gnutls_datum_t *certs = gnutls_certificate_get_peers(gs, &n);
+    if (certs == NULL || n == 0) {
+        return refuse(s, ALK_E_UNTRUSTED, "the node showed no key at all");
+    }
+    return check(s, alk_span(certs[0].data, certs[0].size));
 }
 
 /* [RFC 9001 §8.1] a client that gets no answer about ALPN must not go on; the same
@@ -187,9 +188,7 @@ static int take_alpn(struct alk_tls_session *s)
     return 0;
 }
 
-/* Before the server's Finished is read. On a resumed handshake GnuTLS has not asked
- * on_verify, but the rule may have changed since the ticket was stored; the kind of
- * key is the ticket's. */
+/* Before the server's Finished is read, so before ours is made. */
 static int on_finished(gnutls_session_t gs, unsigned type, unsigned when, unsigned is_incoming,
                        const gnutls_datum_t *msg)
 {
@@ -197,11 +196,7 @@ static int on_finished(gnutls_session_t gs, unsigned type, unsigned when, unsign
     (void)type;
     (void)when;
     (void)msg;
-    if (is_incoming == 0) {
-        return 0;
-    }
-    int rv = take_alpn(s);
-    return rv == 0 && gnutls_session_is_resumed(gs) != 0 ? check_peer(s) : rv;
+    return is_incoming == 0 ? 0 : take_alpn(s);
 }
 
 void alk_tls_verify_setup(struct alk_tls_session *s)

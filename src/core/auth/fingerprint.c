@@ -125,7 +125,7 @@ alk_err alk_x509_spki(struct alk_span der, struct alk_span *ret)
 
 bool alk_spki_ed25519(struct alk_span spki, uint8_t ret[static ALK_ED25519_SIZE])
 {
-    if (spki.n != ALK_ED25519_SPKI_SIZE ||
+    if (spki.n != ALK_ED25519_SPKI_SIZE || /* a public key */
         !alk_span_equal(alk_span_head(spki, sizeof(ED25519_SPKI_HEAD)),
                         alk_span(ED25519_SPKI_HEAD, sizeof(ED25519_SPKI_HEAD)))) {
         return false;

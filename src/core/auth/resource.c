@@ -64,6 +64,7 @@ static bool has_action(const struct alk_grant *grant, struct alk_span action)
         return alk_span_is(action, "read");
     }
     for (size_t i = 0; i < grant->action_count; i++) {
+        /* a name, not secret */
         if (alk_span_equal(grant->actions[i], action)) {
             return true;
         }
@@ -90,6 +91,7 @@ bool alk_grant_allows(const struct alk_grant *grant, struct alk_span type, struc
     if (name.n == 0 || name.n > ALK_GRANT_NAME_MAX || ref.n > ALK_GRANT_NAME_MAX) {
         return false;
     }
+    /* a name, not secret */
     return alk_span_equal(grant->type, type) && has_action(grant, action) &&
            alk_span_glob(grant->name, name) && has_ref(grant, ref);
 }

@@ -34,6 +34,7 @@ alk_err alk_rotation_decode(struct alk_span bytes, struct alk_rotation *ret)
     out.unix_s = alk_rd_u64(&r);
     alk_rd_bytes(&r, out.signature, sizeof(out.signature));
     if (r.err != ALK_OK || alk_rd_left(&r) != 0 || !alk_span_is(magic, MAGIC) ||
+        /* public keys */
         alk_span_equal(alk_span(out.old_key, 32), alk_span(out.new_key, 32))) {
         return ALK_E_MALFORMED;
     }
@@ -53,6 +54,7 @@ alk_err alk_rotation_sign(const uint8_t seed[static 32], const uint8_t new_key[s
     alk_rotation_encode(&out, bytes);
     (void)crypto_sign_detached(out.signature, NULL, bytes, SIGNED_LEN, secret);
     alk_wipe(secret, sizeof(secret));
+    /* public keys */
     if (alk_span_equal(alk_span(out.old_key, 32), alk_span(out.new_key, 32))) {
         return ALK_E_INVALID;
     }
@@ -127,7 +129,7 @@ alk_err alk_rotation_parse_list(struct alk_span text,
 
 static bool is_key(const uint8_t a[static 32], const uint8_t b[static 32])
 {
-    return alk_span_equal(alk_span(a, 32), alk_span(b, 32));
+    return alk_span_equal(alk_span(a, 32), alk_span(b, 32)); /* public keys */
 }
 
 alk_err alk_rotation_follow(const struct alk_rotation *chain, size_t n,

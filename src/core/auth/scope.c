@@ -54,6 +54,7 @@ bool alk_scope_covers(struct alk_span held, struct alk_span wanted)
     if (!alk_scope_is_valid(held) || !alk_scope_is_valid(wanted)) {
         return false;
     }
+    /* a name, not secret */
     if (alk_span_is(held, "admin") || alk_span_equal(held, wanted)) {
         return true;
     }

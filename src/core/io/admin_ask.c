@@ -133,7 +133,7 @@ alk_err alk_admin_ask(const struct alk_admin_ask *ask, char *why, size_t why_siz
                       struct yyjson_doc **ret_doc, struct yyjson_val **ret_output)
 {
     struct alk_why note = {why, why_size};
-    struct alk_span body;
+    struct alk_span body = {NULL, 0};
     struct alk_buf out, in;
     int fd = -1;
 

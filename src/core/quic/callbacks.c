@@ -30,7 +30,7 @@ static int recv_crypto(ngtcp2_conn *nc, ngtcp2_encryption_level level, uint64_t 
     if (c->base.is_server && c->tls.gs == NULL) {
         if (c->is_handshake_done) {
             /* The session is dropped, and a client has nothing to say after its
-             * Finished [RFC 9001 §6, §8.3]. 10: unexpected_message. */
+             * Finished [RFC 9001 §6] [RFC 9001 §8.3]. 10: unexpected_message. */
             ngtcp2_conn_set_tls_alert(nc, 10);
             return NGTCP2_ERR_CRYPTO;
         }

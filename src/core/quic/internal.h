@@ -26,7 +26,7 @@
 #include "base/map.h"
 #include "core/quic/quic.h"
 
-#include <netinet/in.h>
+#include <netinet/in.h> /* lint: system: address types, no calls */
 #include <ngtcp2/ngtcp2.h>
 #include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>

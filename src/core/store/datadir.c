@@ -510,7 +510,7 @@ alk_err alk_datadir_rotate(const struct alk_datadir *dir, const char *file,
     uint8_t old_seed[32] = {0};
     uint8_t new_seed[32];
     uint8_t new_key[32];
-    struct alk_rotation statement;
+    struct alk_rotation statement = {0};
 
     ALK_TRY(find_paths(dir, file, &paths, note));
     alk_rand_fill(rand, new_seed, sizeof new_seed);

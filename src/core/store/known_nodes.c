@@ -29,7 +29,7 @@ static bool key_is_valid(struct alk_span key)
 
 alk_err alk_known_nodes_parse(struct alk_span line, struct alk_known_node *ret)
 {
-    struct alk_known_node node;
+    struct alk_known_node node = {0};
     struct alk_span rest = alk_span_trim(line);
 
     if (rest.n == 0 || rest.p[0] == '#') {
@@ -79,7 +79,7 @@ alk_err alk_known_nodes_find(const struct alk_mem *mem, const char *path, const 
 {
     struct alk_why note = {why, why_size};
     struct alk_buf text;
-    struct alk_known_node node;
+    struct alk_known_node node = {0};
     struct alk_span line;
 
     alk_buf_init(&text, mem, FILE_MAX);

@@ -130,6 +130,7 @@ static alk_err parse_pkcs8(struct alk_span der, uint8_t ret_seed[static 32])
         alk_rd_left(&all) != 0 || version.n != 1 || version.p[0] > 1) {
         return ALK_E_MALFORMED;
     }
+    /* an algorithm, not secret */
     if (!alk_span_equal(oid, alk_span(ed25519, sizeof ed25519))) {
         return ALK_E_INVALID;
     }
@@ -170,6 +171,7 @@ static alk_err parse_openssh_private(struct alk_span section, uint8_t ret_seed[s
     struct alk_span private_key = alk_rd_block32(&r, DER_MAX); /* seed, then the public key */
     (void)alk_rd_block32(&r, DER_MAX);                         /* comment */
     if (r.err != ALK_OK || public_key.n != ALK_ED25519_KEY || private_key.n != 64 ||
+        /* the public key, which the format holds twice */
         !alk_span_equal(public_key, alk_span_tail(private_key, 32)) ||
         !is_seed_of(private_key.p, public_key)) {
         return ALK_E_MALFORMED;
@@ -194,6 +196,7 @@ static alk_err parse_openssh(struct alk_span blob, uint8_t ret_seed[static 32])
     struct alk_span kdf = alk_rd_block32(&r, DER_MAX);
     struct alk_span kdf_options = alk_rd_block32(&r, DER_MAX);
     uint32_t count = alk_rd_u32(&r);
+    /* the format's name, not secret */
     if (r.err != ALK_OK || !alk_span_equal(head, alk_span(magic, sizeof magic))) {
         return ALK_E_MALFORMED;
     }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* lint: compare: whole file: labels are compared, never the secrets under them */
 #include "base/ct.h"
 #include "base/text.h"
 #include "core/tls/internal.h"

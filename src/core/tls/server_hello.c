@@ -100,6 +100,7 @@ static void allow_early(struct alk_tls_session *s)
 static int check_again(const struct alk_tls_session *s, const struct alk_tls_hello *hello,
                        struct alk_span alpn)
 {
+    /* on the wire in clear: not secret */
     bool is_same = alk_span_is(alpn, s->alpn) && strcmp(hello->sni, s->sni) == 0;
     return is_same ? 0 : GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER;
 }

@@ -3,7 +3,7 @@
 #include "core/tls/tcp_impl.h"
 
 #include <errno.h>
-#include <sys/uio.h>
+#include <sys/uio.h> /* lint: system: struct iovec, no calls */
 
 /* --- GnuTLS's transport ---------------------------------------------------------- */
 

@@ -42,6 +42,7 @@ static bool name_server_key(struct alk_tls_session *s, struct alk_span der)
     }
     const char *prefix = s->server_kind == ALK_CERT_RAW_KEY ? "spki:" : "cert:";
     for (size_t i = 0; i < names.count; i++) {
+        /* fingerprints are public */
         if (strncmp(names.name[i], prefix, 5) == 0) {
             (void)snprintf(s->server_key, sizeof s->server_key, "%s", names.name[i]);
             return true;
@@ -54,6 +55,7 @@ static int check_pinned_key(struct alk_tls_session *s, struct alk_span der)
 {
     uint8_t spki[ALK_ED25519_SPKI_SIZE];
     alk_ed25519_spki(s->dial->pinned_key, spki);
+    /* a public key */
     if (s->server_kind == ALK_CERT_RAW_KEY && alk_span_equal(der, alk_span(spki, sizeof spki))) {
         return accept_by(s, ALK_TLS_RULE_KEY);
     }

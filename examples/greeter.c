@@ -38,13 +38,15 @@ static const struct alk_handler greeter = {
 
 int main(void)
 {
-    struct alk_endpoint_options options = {.struct_size = sizeof options, .data_dir = "greeter-data"};
+    struct alk_endpoint_options options = {.struct_size = sizeof options,
+                                           .data_dir = "greeter-data"};
     struct alk_endpoint *node;
     char *message = NULL;
     if (alk_endpoint_new(&options, &message, &node) != ALK_OK ||
         alk_router_add(alk_endpoint_router(node), &greeter, NULL) != ALK_OK ||
         alk_endpoint_start(node, &message) != ALK_OK) {
-        return fprintf(stderr, "greeter: %s\n", message == NULL ? "failed" : message), 1;
+        fprintf(stderr, "greeter: %s\n", message == NULL ? "failed" : message);
+        return 1;
     }
     printf("alknet://%s@%s\n", alk_endpoint_key(node), alk_endpoint_address(node, 0));
     fflush(stdout);

@@ -72,6 +72,7 @@ install: build
 	@DESTDIR="$(DESTDIR)" cmake --install build/release
 
 deb:
+	@tools/deps build deb
 	@$(MAKE) --no-print-directory build PREFIX=/usr
 	@cd build/release && cpack -B .. >/dev/null && ls -1 ../*.deb
 

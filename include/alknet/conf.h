@@ -50,6 +50,8 @@ struct alk_conf_row {
     bool scalar_ok; /* LIST: a single element may stand for the list; MAP: a scalar may stand for
                      * its first member, as in `require: none` */
     alk_conf_check_fn *check;
+    const char *only_with; /* of a MAP's member: another member, without which this one has no
+                            * default and must not stand there; NULL: none */
     const char *unit; /* for the manual: "bytes", "connections", ... */
     const char *help; /* one or two sentences for the manual */
 };

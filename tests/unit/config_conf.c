@@ -33,8 +33,7 @@ static const struct alk_conf_row grant_rows[] = {
      .scalar_ok = true},
     {.name = NULL}};
 static const struct alk_conf_row grant_row[] = {
-    {.name = "grant", .type = ALK_CONF_MAP, .sub = grant_rows, .scalar_ok = true},
-    {.name = NULL}};
+    {.name = "grant", .type = ALK_CONF_MAP, .sub = grant_rows, .scalar_ok = true}, {.name = NULL}};
 static const struct alk_conf_row map_rows[] = {
     {.name = "memory", .type = ALK_CONF_SIZE, .fallback = "512MiB", .min = 1024, .max = 1ull << 40},
     {.name = "timeout",
@@ -127,8 +126,9 @@ static void assert_where(const struct alk_conf *conf, const char *want)
 
 static void an_empty_document_is_all_defaults(void **unused)
 {
-    static const char *const empty[] = {"", "\n", "# only a comment\n", "---\n", "{}", "~\n",
-                                        "\xef\xbb\xbf", "\xef\xbb\xbf# with a mark\n"};
+    static const char *const empty[] = {
+        "",   "\n",  "# only a comment\n", "---\n",
+        "{}", "~\n", "\xef\xbb\xbf",       "\xef\xbb\xbf# with a mark\n"};
     (void)unused;
     const struct alk_conf *first = parse_ok(empty[0]);
     assert_int_equal(alk_conf_get_uint(first, "port"), 4433);
@@ -199,8 +199,8 @@ static void a_scalar_stands_for_the_first_member(void **unused)
     const struct alk_conf *bare = alk_conf_at(grants, 0);
     assert_string_equal(alk_conf_get_str(bare, "name"), "team/*");
     assert_string_equal(alk_conf_str(alk_conf_at(alk_conf_get(bare, "actions"), 0)), "read");
-    assert_string_equal(alk_conf_str(alk_conf_at(alk_conf_get(alk_conf_at(grants, 1), "actions"), 0)),
-                        "write");
+    assert_string_equal(
+        alk_conf_str(alk_conf_at(alk_conf_get(alk_conf_at(grants, 1), "actions"), 0)), "write");
     assert_int_equal(alk_conf_count(alk_conf_get(alk_conf_at(grants, 2), "actions")), 2);
     assert_null(alk_conf_at(grants, 3));
     alk_conf_unref(c);
@@ -289,8 +289,7 @@ static const struct error_case error_cases[] = {
     {"port: 99999999999999999999\n", "t.yaml:1:7: error: port must be 1..65535, not "
                                      "'99999999999999999999'\nport: 99999999999999999999\n"
                                      "      ^\n"},
-    {"port: -1\n",
-     "t.yaml:1:7: error: port must be a whole number, not '-1'\nport: -1\n      ^\n"},
+    {"port: -1\n", "t.yaml:1:7: error: port must be a whole number, not '-1'\nport: -1\n      ^\n"},
     {"port: 0x10\n",
      "t.yaml:1:7: error: port must be a whole number, not '0x10'\nport: 0x10\n      ^\n"},
     {"port:\n", "t.yaml:1:1: error: port needs a value\nport:\n^\n"},
@@ -301,8 +300,7 @@ static const struct error_case error_cases[] = {
      "t.yaml:1:5: error: on must be true or false (write true), not 'yes'\non: yes\n    ^\n"},
     {"on: Off\n",
      "t.yaml:1:5: error: on must be true or false (write false), not 'Off'\non: Off\n    ^\n"},
-    {"on: maybe\n",
-     "t.yaml:1:5: error: on must be true or false, not 'maybe'\non: maybe\n    ^\n"},
+    {"on: maybe\n", "t.yaml:1:5: error: on must be true or false, not 'maybe'\non: maybe\n    ^\n"},
     {"on: \"true\"\n",
      "t.yaml:1:5: error: on must be true or false (write true), not 'true'\non: \"true\"\n    ^\n"},
     {"name: \"\"\n", "t.yaml:1:7: error: name must have 1..8 bytes, not 0\nname: \"\"\n      ^\n"},
@@ -335,7 +333,7 @@ static const struct error_case error_cases[] = {
     /* keys */
     {"prot: 1\n", "t.yaml:1:1: error: unknown key 'prot': did you mean 'port'?\nprot: 1\n^\n"},
     {"limits: {zzzzzz: 1}\n", "t.yaml:1:10: error: unknown key 'zzzzzz' in limits (known: memory, "
-                               "timeout, level)\nlimits: {zzzzzz: 1}\n         ^\n"},
+                              "timeout, level)\nlimits: {zzzzzz: 1}\n         ^\n"},
     {"limits: {memry: 1}\n", "t.yaml:1:10: error: unknown key 'memry' in limits: did you mean "
                              "'memory'?\nlimits: {memry: 1}\n         ^\n"},
     {"port: 1\nport: 2\n", "t.yaml:2:1: error: duplicate key 'port': it stands at t.yaml:1:1 "
@@ -347,10 +345,8 @@ static const struct error_case error_cases[] = {
     {"? [a]\n: b\n", "t.yaml:1:3: error: a key must be plain text\n? [a]\n  ^\n"},
     /* the document */
     {"- a\n", "t.yaml:1:1: error: the document must be a map, not a list\n- a\n^\n"},
-    {"hello\n",
-     "t.yaml:1:1: error: the document must be a map, not a single value\nhello\n^\n"},
-    {"port: 1\n---\nport: 2\n",
-     "t.yaml:2:1: error: there must be one document only\n---\n^\n"},
+    {"hello\n", "t.yaml:1:1: error: the document must be a map, not a single value\nhello\n^\n"},
+    {"port: 1\n---\nport: 2\n", "t.yaml:2:1: error: there must be one document only\n---\n^\n"},
     {"port: &x 1\n",
      "t.yaml:1:10: error: anchors and aliases are not supported\nport: &x 1\n         ^\n"},
     {"port: *x\n",
@@ -361,14 +357,15 @@ static const struct error_case error_cases[] = {
                                   "port: !encrypted {a: 1}\n      ^\n"},
     {"name: a\x01\n",
      "t.yaml:1:8: error: a control character is not allowed here\nname: a?\n       ^\n"},
+    {"port: 1\ron: 1\n",
+     "t.yaml:1:8: error: a control character is not allowed here\nport: 1?on: 1\n       ^\n"},
     {"name: \xff\n", "t.yaml:1:7: error: this is not valid UTF-8\nname: ?\n      ^\n"},
     {"listen: [a, b\nport: 1\n", "t.yaml:3:1: error: flow sequence without a closing bracket\n"},
     /* secrets are not shown, wherever the mistake is */
-    {"{secret: abc, port: 0}\n",
-     "t.yaml:1:10: error: secret must have 4..64 bytes, not 3\n"
-     "{secret: ***, port: 0}\n         ^\n"
-     "t.yaml:1:21: error: port must be 1..65535, not '0'\n"
-     "{secret: ***, port: 0}\n                    ^\n"},
+    {"{secret: abc, port: 0}\n", "t.yaml:1:10: error: secret must have 4..64 bytes, not 3\n"
+                                 "{secret: ***, port: 0}\n         ^\n"
+                                 "t.yaml:1:21: error: port must be 1..65535, not '0'\n"
+                                 "{secret: ***, port: 0}\n                    ^\n"},
     {"{secret: hunter2, port: 1, port: 2}\n", "t.yaml:1:28: error: duplicate key 'port': it "
                                               "stands at t.yaml:1:19 already\n"},
     {"{secret: hunter2, secret: hunter3}\n", "t.yaml:1:19: error: duplicate key 'secret': it "
@@ -550,8 +547,8 @@ static alk_err open_reversed(void *ctx, const char *path, struct alk_span json, 
     return ret->err;
 }
 
-static alk_err load_encrypted(const char *yaml, struct alk_buf *log,
-                              struct alk_conf_errors *errors, const struct alk_conf **ret)
+static alk_err load_encrypted(const char *yaml, struct alk_buf *log, struct alk_conf_errors *errors,
+                              const struct alk_conf **ret)
 {
     const struct alk_conf_opener opener = {open_reversed, log};
     const struct alk_conf_source source = {
@@ -628,7 +625,8 @@ static void mistakes_in_encrypted_values_show_nothing_of_them(void **unused)
 static alk_err verify_name(void *ctx, const struct alk_conf *root, struct alk_conf_report *report)
 {
     (void)ctx;
-    alk_conf_error(report, alk_conf_get(root, "name"), "%s is taken", alk_conf_get_str(root, "name"));
+    alk_conf_error(report, alk_conf_get(root, "name"), "%s is taken",
+                   alk_conf_get_str(root, "name"));
     alk_conf_error(report, alk_conf_get(root, "port"), "a default has no place");
     return ALK_OK;
 }
@@ -706,8 +704,7 @@ static void every_failed_allocation_is_told_and_leaks_nothing(void **unused)
 {
     static const char *const documents[] = {
         "port: 1\nlisten: [a, b]\ngrants: [x, {name: y}]\nenv: {a: 1}\nsecret: hunter2\n",
-        "port: 0\nport: 2\nunknown: 1\n",
-        "{port: 0, secret: abc, zzz: 1}\n"};
+        "port: 0\nport: 2\nunknown: 1\n", "{port: 0, secret: abc, zzz: 1}\n"};
     (void)unused;
     for (size_t d = 0; d < 3; d++) {
         struct counter c = {.fail_at = 0};

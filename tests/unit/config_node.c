@@ -5,10 +5,9 @@
 #include "base/mem.h"
 #include "support/oom.h"
 
-#define KEY1 "ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
-#define KEY1_SSH                                                                                   \
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
-#define HASH "sha256:0000000000000000000000000000000000000000000000000000000000000001"
+#define KEY1     "ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+#define KEY1_SSH "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
+#define HASH     "sha256:0000000000000000000000000000000000000000000000000000000000000001"
 
 static alk_err open_nothing(void *service, struct alk_conn *conn,
                             const struct alk_auth_context *auth, void **ret_state)
@@ -49,10 +48,8 @@ static const struct alk_handler git = {.struct_size = sizeof(git),
                                        .settings = git_rows,
                                        .flags = ALK_HANDLER_PROCESS,
                                        .open = open_nothing};
-static const struct alk_handler echo = {.struct_size = sizeof(echo),
-                                        .abi = ALK_HANDLER_ABI,
-                                        .name = "echo",
-                                        .open = open_nothing};
+static const struct alk_handler echo = {
+    .struct_size = sizeof(echo), .abi = ALK_HANDLER_ABI, .name = "echo", .open = open_nothing};
 static const struct alk_handler exec = {.struct_size = sizeof(exec),
                                         .abi = ALK_HANDLER_ABI,
                                         .name = "exec",
@@ -299,8 +296,9 @@ static void the_caller_overrides_the_document(void **unused)
 
 static void a_relative_data_dir_starts_at_the_file(void **unused)
 {
-    static const char *const cases[][2] = {
-        {"data_dir: .", "/etc/alknet"}, {"data_dir: x/y", "/etc/alknet/x/y"}, {"data_dir: /z", "/z"}};
+    static const char *const cases[][2] = {{"data_dir: .", "/etc/alknet"},
+                                           {"data_dir: x/y", "/etc/alknet/x/y"},
+                                           {"data_dir: /z", "/z"}};
     (void)unused;
     for (size_t i = 0; i < 3; i++) {
         struct alk_config_options o = options_for(cases[i][0]);
@@ -314,8 +312,9 @@ static void a_relative_data_dir_starts_at_the_file(void **unused)
 static void listeners_may_name_a_default_alpn_of_their_own(void **unused)
 {
     (void)unused;
-    struct loaded l = load("listen: [\"0.0.0.0:1\", {address: \"0.0.0.0:2\", default_alpn: http/1.1}]\n"
-                           "default_alpn: alknet/call\nservices: {http: {}}\n");
+    struct loaded l =
+        load("listen: [\"0.0.0.0:1\", {address: \"0.0.0.0:2\", default_alpn: http/1.1}]\n"
+             "default_alpn: alknet/call\nservices: {http: {}}\n");
     assert_string_equal(l.dynamic->listeners[0].default_alpn, "alknet/call");
     assert_string_equal(l.dynamic->listeners[1].default_alpn, "http/1.1");
     unload(l);
@@ -370,12 +369,10 @@ static const struct error_case error_cases[] = {
     {"listen: localhost:4433", "1:9: error: this is not an IP address with a port in 0..65535 "
                                "(names are not looked up here)"},
     {"listen: \"127.0.0.1\"", "1:9: error: the port is missing: write address:port"},
-    {"listen: \":4433\"",
-     "1:9: error: the address is missing: 0.0.0.0 and [::] mean all of them"},
+    {"listen: \":4433\"", "1:9: error: the address is missing: 0.0.0.0 and [::] mean all of them"},
     {"listen: \"::1:4433\"",
      "1:9: error: the address is missing: 0.0.0.0 and [::] mean all of them"},
-    {"listen: \"2001:db8::1:4433\"",
-     "1:9: error: an IPv6 address is written [address]:port"},
+    {"listen: \"2001:db8::1:4433\"", "1:9: error: an IPv6 address is written [address]:port"},
     {"listen: \"127.0.0.1:65536\"", "1:9: error: this is not an IP address with a port in "
                                     "0..65535 (names are not looked up here)"},
     {"listen: []", "1:9: error: listen must have 1..16 elements, not 0"},
@@ -419,8 +416,7 @@ static const struct error_case error_cases[] = {
     {"services: {git: {isolation: thread}}",
      "1:29: error: isolation must be in-process or process, not 'thread'"},
     {"services: {echo: {}}", "1:18: error: echo needs 'alpn'"},
-    {"services: {echo: {alpn: alknet/git}}",
-     "1:25: error: this ALPN is that of the service 'git'"},
+    {"services: {echo: {alpn: alknet/git}}", "1:25: error: this ALPN is that of the service 'git'"},
     {"services: {custom: [{alpn: a}]}",
      "1:21: error: a custom service needs one of 'exec' and 'forward'"},
     {"services: {custom: [{alpn: a, exec: [/x], forward: \"unix:/x\"}]}",
@@ -451,9 +447,9 @@ static const struct error_case error_cases[] = {
     {"services: {custom: [{alpn: a, exec: [/x], env: {ALKNET_ALPN: y}}]}",
      "1:48: error: variables ALKNET_... are set by the node"},
     {"services: {custom: [{alpn: a, exec: [/x], proxy_protocol: true}]}",
-     "1:59: error: proxy_protocol has no meaning for a service with 'exec'"},
+     "1:43: error: proxy_protocol has no meaning without 'forward'"},
     {"services: {custom: [{alpn: a, forward: \"tcp:127.0.0.1:1\", env: {A: b}}]}",
-     "1:64: error: env has no meaning for a service with 'forward'"},
+     "1:59: error: env has no meaning without 'exec'"},
     {"services: {custom: [{alpn: a, forward: \"127.0.0.1:1\"}]}",
      "1:40: error: forward must be unix:/path or tcp:address:port"},
     {"services: {custom: [{alpn: a, forward: \"tcp:127.0.0.1:0\"}]}",
@@ -556,12 +552,12 @@ static void forward_targets_are_taken_apart(void **unused)
     struct alk_config_forward f;
     char why[160];
     (void)unused;
-    assert_int_equal(
-        alk_config_forward_parse(ALK_LIT("unix:/run/x.sock"), &f, why, sizeof(why)), ALK_OK);
+    assert_int_equal(alk_config_forward_parse(ALK_LIT("unix:/run/x.sock"), &f, why, sizeof(why)),
+                     ALK_OK);
     assert_int_equal(f.kind, ALK_CONFIG_FORWARD_UNIX);
     assert_string_equal(f.path, "/run/x.sock");
-    assert_int_equal(
-        alk_config_forward_parse(ALK_LIT("tcp:[::1]:5222"), &f, why, sizeof(why)), ALK_OK);
+    assert_int_equal(alk_config_forward_parse(ALK_LIT("tcp:[::1]:5222"), &f, why, sizeof(why)),
+                     ALK_OK);
     assert_int_equal(f.kind, ALK_CONFIG_FORWARD_TCP);
     assert_int_equal(f.addr.family, 6);
     assert_int_equal(f.addr.port, 5222);

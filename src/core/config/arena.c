@@ -4,7 +4,7 @@
 #include "base/mem.h"
 
 #define CHUNK_SIZE ((size_t)8192)
-#define ALIGN (_Alignof(max_align_t))
+#define ALIGN      (_Alignof(max_align_t))
 
 struct alk_arena_chunk {
     struct alk_arena_chunk *next;

@@ -7,11 +7,11 @@
 
 #include <stdio.h>
 
-#define PATH_MAX_BYTES 512
-#define OPENED_MAX ((size_t)1 << 20)
-#define QUOTED_SIZE 96
+#define PATH_MAX_BYTES  512
+#define OPENED_MAX      ((size_t)1 << 20)
+#define QUOTED_SIZE     96
 #define SUGGESTIONS_MAX 128
-#define KNOWN_MAX 12 /* members that an error message lists */
+#define KNOWN_MAX       12 /* members that an error message lists */
 
 struct state {
     const struct alk_conf_builder *in;
@@ -418,6 +418,22 @@ static void check_unknown(struct state *s, const struct alk_conf_row *table,
     }
 }
 
+/* Whether the row may be there at all: the member that it belongs to is. */
+static bool is_apt(struct state *s, const struct alk_conf_row *row, const struct alk_yaml *map,
+                   const struct alk_yaml *y)
+{
+    char message[REPORT_SIZE];
+    if (row->only_with == NULL || (map != NULL && alk_yaml_member(map, row->only_with) != NULL)) {
+        return true;
+    }
+    if (y != NULL) {
+        (void)snprintf(message, sizeof(message), "%s has no meaning without '%s'", row->name,
+                       row->only_with);
+        report(s, y->key_at, message);
+    }
+    return false;
+}
+
 static alk_err build_members(struct state *s, const struct alk_conf_row *table,
                              struct alk_yaml *map, struct alk_conf *ret)
 {
@@ -426,6 +442,9 @@ static alk_err build_members(struct state *s, const struct alk_conf_row *table,
         struct alk_yaml *y = map == NULL ? NULL : alk_yaml_member(map, row->name);
         if (y != NULL) {
             y->is_seen = true;
+        }
+        if (!is_apt(s, row, map, y)) {
+            continue;
         }
         if (y != NULL || row->fallback != NULL) {
             ALK_TRY(build_member(s, row, y, ret));

@@ -37,8 +37,7 @@ void alk_conf_unref(const struct alk_conf *conf)
 
 static bool is_container(const struct alk_conf *conf)
 {
-    return conf->type == ALK_CONF_LIST || conf->type == ALK_CONF_MAP ||
-           conf->type == ALK_CONF_DICT;
+    return conf->type == ALK_CONF_LIST || conf->type == ALK_CONF_MAP || conf->type == ALK_CONF_DICT;
 }
 
 static bool is_text(const struct alk_conf *conf)

@@ -21,10 +21,10 @@
 #include "alknet/conf.h"
 #include "base/buf.h"
 
-#define ALK_CONF_TEXT_MAX ((size_t)1 << 20) /* bytes of a document */
-#define ALK_CONF_DEPTH_MAX 32               /* of nested lists and maps */
-#define ALK_CONF_NODES_MAX 65536            /* scalars, lists and maps of a document */
-#define ALK_CONF_ERRORS_MAX 20              /* messages, before "and N more" */
+#define ALK_CONF_TEXT_MAX   ((size_t)1 << 20) /* bytes of a document */
+#define ALK_CONF_DEPTH_MAX  32                /* of nested lists and maps */
+#define ALK_CONF_NODES_MAX  65536             /* scalars, lists and maps of a document */
+#define ALK_CONF_ERRORS_MAX 20                /* messages, before "and N more" */
 
 /* Opens the value of `path: !encrypted {...}`. json is what stands behind the
  * tag, as JSON. ALK_OK: *ret has the plain text appended: of a string row the
@@ -40,8 +40,8 @@ struct alk_conf_report;
 
 /* Reports one error at a value: one sentence, lower case, without full stop.
  * With at NULL or a default, at the start of the document. */
-void alk_conf_error(struct alk_conf_report *report, const struct alk_conf *at, const char *fmt,
-                    ...) ALK_PRINTF(3, 4);
+void alk_conf_error(struct alk_conf_report *report, const struct alk_conf *at, const char *fmt, ...)
+    ALK_PRINTF(3, 4);
 
 /* Checks a finished tree as a whole; reports what is wrong. ALK_OK also when it
  * reported errors; ALK_E_NOMEM. */

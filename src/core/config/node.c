@@ -110,7 +110,8 @@ static const char *data_dir_of(struct alk_arena *arena, const struct alk_config_
     }
     /* `data_dir: .` is the directory of the configuration file. */
     const char *path = alk_conf_str(row);
-    return join(arena, o->base_dir, strcmp(path, ".") == 0 && o->base_dir != NULL ? o->base_dir : path);
+    return join(arena, o->base_dir,
+                strcmp(path, ".") == 0 && o->base_dir != NULL ? o->base_dir : path);
 }
 
 /* A text of the tree, or NULL when it is not there. */
@@ -225,7 +226,8 @@ static alk_err fill_identity(struct snapshot_dynamic *s)
     const struct alk_conf *identity = alk_conf_get(c->tree, "identity");
     const struct alk_conf *list = alk_conf_get(identity, "certificates");
     size_t n = alk_conf_count(list);
-    struct alk_config_certificate *certs = alk_arena_alloc(&s->arena, n == 0 ? 1 : n, sizeof(*certs));
+    struct alk_config_certificate *certs =
+        alk_arena_alloc(&s->arena, n == 0 ? 1 : n, sizeof(*certs));
     if (certs == NULL) {
         return ALK_E_NOMEM;
     }
@@ -236,8 +238,8 @@ static alk_err fill_identity(struct snapshot_dynamic *s)
         if (certs[i].cert == NULL || certs[i].key == NULL) {
             return ALK_E_NOMEM;
         }
-        ALK_TRY(fill_texts(&s->arena, alk_conf_get(row, "sni"), &certs[i].sni,
-                           &certs[i].sni_count));
+        ALK_TRY(
+            fill_texts(&s->arena, alk_conf_get(row, "sni"), &certs[i].sni, &certs[i].sni_count));
     }
     c->certificates = certs;
     c->certificate_count = n;
@@ -303,14 +305,14 @@ static alk_err fill_service(struct snapshot_dynamic *s, const struct alk_handler
     const struct alk_conf *isolation = alk_conf_get(conf, "isolation");
     ret->handler = handler;
     ret->conf = conf;
-    ALK_TRY(fill_texts(&s->arena, alk_conf_get(require, "scopes"), &ret->scopes,
-                       &ret->scope_count));
+    ALK_TRY(
+        fill_texts(&s->arena, alk_conf_get(require, "scopes"), &ret->scopes, &ret->scope_count));
     ret->is_process = isolation == NULL ? (handler->flags & ALK_HANDLER_PROCESS) != 0
                                         : alk_conf_uint(isolation) == ALK_CONFIG_ISOLATION_PROCESS;
     /* Scopes are somebody's: asking for them is asking for an identity. */
-    ret->needs_identity = mode != NULL ? alk_conf_uint(mode) == ALK_CONFIG_REQUIRE_IDENTITY
-                                       : ret->scope_count > 0 ||
-                                             (handler->flags & ALK_HANDLER_PUBLIC) == 0;
+    ret->needs_identity = mode != NULL
+                              ? alk_conf_uint(mode) == ALK_CONFIG_REQUIRE_IDENTITY
+                              : ret->scope_count > 0 || (handler->flags & ALK_HANDLER_PUBLIC) == 0;
     if (handler->alpn_count > 0) {
         ret->name = handler->name;
         ret->alpns = handler->alpns;
@@ -409,8 +411,7 @@ static bool are_options_good(const struct alk_config_options *o)
 {
     return (o->handlers != NULL || o->handler_count == 0) && is_absolute(o->base_dir) &&
            is_absolute(o->data_dir) && is_absolute(o->default_data_dir) &&
-           (o->data_dir != NULL || o->default_data_dir != NULL) &&
-           o->loops <= ALK_CONFIG_LOOPS_MAX;
+           (o->data_dir != NULL || o->default_data_dir != NULL) && o->loops <= ALK_CONFIG_LOOPS_MAX;
 }
 
 static alk_err load_tree(const struct alk_config_options *o, struct alk_conf_errors *errors,

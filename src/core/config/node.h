@@ -21,15 +21,15 @@
 #include "core/config/conf.h"
 
 #define ALK_CONFIG_LISTENERS_MAX 16
-#define ALK_CONFIG_LOOPS_MAX 256 /* one byte of the connection ID */
-#define ALK_CONFIG_CUSTOM_MAX 256
+#define ALK_CONFIG_LOOPS_MAX     256 /* one byte of the connection ID */
+#define ALK_CONFIG_CUSTOM_MAX    256
 
 /* An address as it stands in `listen`: a literal, never a name. Port 0: any, the
  * same for UDP and TCP. */
 struct alk_config_listener {
     struct alk_addr addr;
     char text[ALK_ADDR_TEXT_MAX]; /* of addr, normalised: "[::1]:4433" */
-    const char *default_alpn; /* for TCP clients that send none; NULL: alert 120 */
+    const char *default_alpn;     /* for TCP clients that send none; NULL: alert 120 */
 };
 
 struct alk_config_certificate {
@@ -99,7 +99,7 @@ struct alk_dynamic_config {
     const struct alk_conf *auth; /* peers, tokens: checked for syntax and duplicates */
     const struct alk_config_listener *listeners;
     size_t listener_count;
-    bool listen_is_set; /* the file or the caller said so: else an address family that the
+    bool listen_is_set;    /* the file or the caller said so: else an address family that the
                          * machine lacks is no error */
     const char *advertise; /* "host:port"; NULL: unknown */
     const struct alk_config_certificate *certificates;
@@ -108,8 +108,8 @@ struct alk_dynamic_config {
     struct alk_config_limits limits;
     alk_time drain_timeout;
     struct alk_config_log log;
-    const char *default_alpn; /* NULL: none; already filled into the listeners */
-    bool watch;               /* reload when the file changes */
+    const char *default_alpn;                  /* NULL: none; already filled into the listeners */
+    bool watch;                                /* reload when the file changes */
     const struct alk_config_service *services; /* the enabled ones, in the handlers' order */
     size_t service_count;
 };
@@ -173,8 +173,7 @@ struct alk_config_forward {
     struct alk_addr addr; /* of tcp */
 };
 /* "unix:/run/x.sock", "tcp:127.0.0.1:5222". ALK_E_CONFIG with a sentence in why. */
-ALK_NODISCARD alk_err alk_config_forward_parse(struct alk_span text,
-                                               struct alk_config_forward *ret, char *why,
-                                               size_t why_size);
+ALK_NODISCARD alk_err alk_config_forward_parse(struct alk_span text, struct alk_config_forward *ret,
+                                               char *why, size_t why_size);
 
 #endif

@@ -12,7 +12,7 @@
 
 struct auth_check {
     struct alk_conf_report *report;
-    struct alk_arena arena;  /* owns the names of keys */
+    struct alk_arena arena;             /* owns the names of keys */
     struct alk_map ids, keys, prefixes; /* to the struct alk_conf that has it */
 };
 
@@ -60,8 +60,8 @@ static alk_err check_key(struct auth_check *c, const struct alk_conf *key)
     return ALK_OK;
 }
 
-#define WORDS_MAX (ALK_GRANT_ACTIONS_MAX > ALK_GRANT_REFS_MAX ? ALK_GRANT_ACTIONS_MAX              \
-                                                              : ALK_GRANT_REFS_MAX)
+#define WORDS_MAX                                                                                  \
+    (ALK_GRANT_ACTIONS_MAX > ALK_GRANT_REFS_MAX ? ALK_GRANT_ACTIONS_MAX : ALK_GRANT_REFS_MAX)
 
 static size_t spans(const struct alk_conf *list, struct alk_span ret[static WORDS_MAX])
 {

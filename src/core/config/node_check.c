@@ -4,7 +4,7 @@
 #include "core/config/node_rows.h"
 
 #define WHERE_SIZE 256
-#define RESERVED "alknet/"
+#define RESERVED   "alknet/"
 
 const struct alk_handler *alk_config_handler(const struct alk_config_options *options,
                                              const char *name)
@@ -144,19 +144,6 @@ static void check_alpn(const struct alk_config_options *o, const struct alk_conf
     }
 }
 
-/* Rows of the other kind mean that the file says something else than it does. */
-static void check_rows(const struct alk_conf *service, const struct alk_conf_row *others,
-                       const char *kind, struct alk_conf_report *report)
-{
-    for (; others->name != NULL; others++) {
-        const struct alk_conf *row = alk_conf_get(service, others->name);
-        if (alk_conf_is_set(row)) {
-            alk_conf_error(report, row, "%s has no meaning for a service with '%s'", others->name,
-                           kind);
-        }
-    }
-}
-
 static void check_custom(const struct alk_config_options *o, const struct alk_conf *services,
                          size_t i, struct alk_conf_report *report)
 {
@@ -168,8 +155,6 @@ static void check_custom(const struct alk_config_options *o, const struct alk_co
         alk_conf_error(report, service, "a custom service needs one of 'exec' and 'forward'");
         return;
     }
-    bool is_exec = strcmp(kind, "exec") == 0;
-    check_rows(service, is_exec ? alk_config_forward_rows : alk_config_exec_rows, kind, report);
     if (is_enabled(service) && alk_config_handler(o, kind) == NULL) {
         alk_conf_error(report, alk_conf_get(service, kind), "'%s' is not available here", kind);
     }
@@ -199,9 +184,9 @@ static bool is_served(const struct alk_config_options *o, const struct alk_conf 
     for (size_t i = 0; i < o->handler_count; i++) {
         const struct alk_handler *h = o->handlers[i];
         const struct alk_conf *section = alk_conf_get(services, h->name);
-        if (is_enabled(section) && (has_alpn(h, alpn, ALK_TRANSPORT_TLS) ||
-                                    (h->alpn_count == 0 &&
-                                     alk_span_is(alpn, alk_conf_get_str(section, "alpn"))))) {
+        if (is_enabled(section) &&
+            (has_alpn(h, alpn, ALK_TRANSPORT_TLS) ||
+             (h->alpn_count == 0 && alk_span_is(alpn, alk_conf_get_str(section, "alpn"))))) {
             return true;
         }
     }
@@ -230,8 +215,7 @@ static void check_data_dir(const struct alk_config_options *o, const struct alk_
                            struct alk_conf_report *report)
 {
     const struct alk_conf *dir = alk_conf_get(root, "data_dir");
-    if (dir != NULL && o->data_dir == NULL && o->base_dir == NULL &&
-        alk_conf_str(dir)[0] != '/') {
+    if (dir != NULL && o->data_dir == NULL && o->base_dir == NULL && alk_conf_str(dir)[0] != '/') {
         alk_conf_error(report, dir, "data_dir must be absolute here");
     }
 }

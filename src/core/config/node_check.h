@@ -10,8 +10,7 @@
 /* An alk_conf_verify_fn; ctx is the struct alk_config_options. */
 alk_err alk_config_verify(void *ctx, const struct alk_conf *root, struct alk_conf_report *report);
 /* The part about `auth`: ids, keys and tokens that stand there twice, grants. */
-ALK_NODISCARD alk_err alk_config_verify_auth(const struct alk_mem *mem,
-                                             const struct alk_conf *auth,
+ALK_NODISCARD alk_err alk_config_verify_auth(const struct alk_mem *mem, const struct alk_conf *auth,
                                              struct alk_conf_report *report);
 
 /* What services and their checks both need. */

@@ -6,12 +6,12 @@
 
 #include <stdio.h>
 
-#define KIB ((uint64_t)1 << 10)
-#define MIB ((uint64_t)1 << 20)
-#define GIB ((uint64_t)1 << 30)
-#define MINUTE (60 * ALK_SECOND)
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
+#define KIB        ((uint64_t)1 << 10)
+#define MIB        ((uint64_t)1 << 20)
+#define GIB        ((uint64_t)1 << 30)
+#define MINUTE     (60 * ALK_SECOND)
+#define HOUR       (60 * MINUTE)
+#define DAY        (24 * HOUR)
 #define PATH_BYTES 4096
 
 /* ------------------------------------------------------------------- checks */
@@ -113,8 +113,7 @@ static alk_err check_sni(const struct alk_conf *value, char *why, size_t why_siz
     for (size_t i = 0; i < name.n; i++) {
         is_good = is_good && is_name_byte(name.p[i]);
     }
-    return is_good ? ALK_OK
-                   : refuse(why, why_size, "a server name must be a DNS name, or *.name");
+    return is_good ? ALK_OK : refuse(why, why_size, "a server name must be a DNS name, or *.name");
 }
 
 /* Keys of a dict: a letter, then letters, digits and the bytes in `more`. */
@@ -137,7 +136,8 @@ static bool are_words(const struct alk_conf *dict, const char *more)
 
 static alk_err check_components(const struct alk_conf *value, char *why, size_t why_size)
 {
-    return are_words(value, "-/") ? ALK_OK : refuse(why, why_size, "this is not a component's name");
+    return are_words(value, "-/") ? ALK_OK
+                                  : refuse(why, why_size, "this is not a component's name");
 }
 
 static alk_err check_env(const struct alk_conf *value, char *why, size_t why_size)
@@ -170,10 +170,12 @@ static alk_err check_forward(const struct alk_conf *value, char *why, size_t why
 
 /* ------------------------------------------------------------------- tables */
 
-/* clang-format off: one row per setting reads better than one line per field. */
+/* One row per setting reads better than one line per field. */
+/* clang-format off */
 #define ELEMENT(row_name, row_max, row_check)                                                      \
     {{.name = (row_name), .type = ALK_CONF_STRING, .min = 1, .max = (row_max),                     \
-      .check = (row_check)}, {.name = NULL}}
+      .check = (row_check)},                                                                       \
+     {.name = NULL}}
 
 static const struct alk_conf_row listen_rows[] = {
     {.name = "address", .type = ALK_CONF_STRING, .min = 1, .max = 64, .is_required = true,
@@ -181,8 +183,7 @@ static const struct alk_conf_row listen_rows[] = {
      .help = "IP address and port, as 192.0.2.1:4433 or [2001:db8::1]:4433. Port 0 picks one "
              "number for UDP and TCP."},
     {.name = "default_alpn", .type = ALK_CONF_STRING, .min = 1, .max = ALK_ALPN_MAX,
-     .check = check_alpn,
-     .help = "Service for TCP clients of this listener that send no ALPN."},
+     .check = check_alpn, .help = "Service for TCP clients of this listener that send no ALPN."},
     {.name = NULL}};
 static const struct alk_conf_row listen_row[] = {
     {.name = "listener", .type = ALK_CONF_MAP, .sub = listen_rows, .scalar_ok = true},
@@ -213,7 +214,8 @@ static const struct alk_conf_row identity_rows[] = {
              "serverCertificateHashes."},
     {.name = NULL}};
 
-static const struct alk_conf_row scope_row[] = ELEMENT("scope", ALK_SCOPE_MAX, alk_auth_check_scope);
+static const struct alk_conf_row scope_row[] =
+    ELEMENT("scope", ALK_SCOPE_MAX, alk_auth_check_scope);
 static const struct alk_conf_row key_row[] = ELEMENT("key", 1024, alk_auth_check_key);
 static const struct alk_conf_row action_row[] = ELEMENT("action", ALK_GRANT_WORD_MAX, NULL);
 static const struct alk_conf_row ref_row[] = ELEMENT("ref", ALK_GRANT_NAME_MAX, NULL);
@@ -261,8 +263,7 @@ static const struct alk_conf_row token_rows[] = {
     {.name = "scopes", .type = ALK_CONF_LIST, .sub = scope_row, .max = ALK_SCOPES_MAX,
      .scalar_ok = true, .help = "Fewer scopes than its identity has; absent: all of them."},
     {.name = "expires_at", .type = ALK_CONF_STRING, .min = 1, .max = 40,
-     .check = alk_auth_check_date,
-     .help = "2027-01-01, or a time of RFC 3339; absent: never."},
+     .check = alk_auth_check_date, .help = "2027-01-01, or a time of RFC 3339; absent: never."},
     {.name = NULL}};
 static const struct alk_conf_row token_row[] = {
     {.name = "token", .type = ALK_CONF_MAP, .sub = token_rows}, {.name = NULL}};
@@ -282,29 +283,30 @@ static const struct alk_conf_row limit_rows[] = {
      .fallback = "16MiB", .unit = "bytes", .reload = ALK_RELOAD_NEW,
      .help = "Buffers of one connection; flow control keeps peers below it."},
     {.name = "connections", .type = ALK_CONF_UINT, .min = 1, .max = 10000000, .fallback = "10000",
-     .unit = "connections", .help = "Open at one time."},
+     .unit = "connections", .help = "Connections open at one time."},
     {.name = "connections_per_ip", .type = ALK_CONF_UINT, .min = 1, .max = 10000000,
      .fallback = "100", .unit = "connections",
-     .help = "From one address; an IPv6 /64 counts as one."},
+     .help = "Connections from one address; an IPv6 /64 counts as one."},
     {.name = "handshakes", .type = ALK_CONF_UINT, .min = 1, .max = 1000000, .fallback = "1000",
-     .unit = "handshakes", .help = "Under way at one time."},
+     .unit = "handshakes", .help = "Handshakes under way at one time."},
     {.name = "retry_above", .type = ALK_CONF_UINT, .max = 1000000, .fallback = "100",
      .unit = "handshakes",
      .help = "From so many handshakes under way on, QUIC clients must show by a Retry that their "
              "address is theirs. 0: always."},
     {.name = "resets_per_second", .type = ALK_CONF_UINT, .max = 1000000, .fallback = "100",
      .unit = "packets", .help = "Stateless resets sent by one loop. 0: none."},
-    {.name = "handshake_timeout", .type = ALK_CONF_DURATION, .min = 100 * ALK_MS, .max = 10 * MINUTE,
-     .fallback = "10s", .reload = ALK_RELOAD_NEW, .help = "Until a handshake must be complete."},
+    {.name = "handshake_timeout", .type = ALK_CONF_DURATION, .min = 100 * ALK_MS,
+     .max = 10 * MINUTE, .fallback = "10s", .reload = ALK_RELOAD_NEW,
+     .help = "Time in which a handshake must be complete."},
     {.name = "idle_timeout", .type = ALK_CONF_DURATION, .min = ALK_SECOND, .max = DAY,
      .fallback = "60s", .reload = ALK_RELOAD_NEW,
-     .help = "After which a silent connection is closed."},
+     .help = "Time after which a silent connection is closed."},
     {.name = "streams_per_connection", .type = ALK_CONF_UINT, .min = 1, .max = 65536,
      .fallback = "1024", .unit = "streams", .reload = ALK_RELOAD_NEW,
-     .help = "Open at one time."},
+     .help = "Streams that a peer may have open at one time."},
     {.name = "streams_without_identity", .type = ALK_CONF_UINT, .min = 1, .max = 65536,
      .fallback = "8", .unit = "streams", .reload = ALK_RELOAD_NEW,
-     .help = "As above, while it is not known who the peer is."},
+     .help = "Streams of a peer, while it is not known who it is."},
     {.name = "auth_failures", .type = ALK_CONF_UINT, .min = 1, .max = 10000, .fallback = "6",
      .unit = "failures",
      .help = "Credentials that do not resolve, per address and per connection, before the peer is "
@@ -341,24 +343,20 @@ static const struct alk_conf_row require_rows[] = {
     {.name = NULL}};
 static const char *const isolations[] = {"in-process", "process", NULL};
 
-#define ROW_ENABLED                                                                                \
-    {.name = "enabled", .type = ALK_CONF_BOOL, .fallback = "true",                                 \
-     .help = "false: as though the service were not there."}
-#define ROW_REQUIRE                                                                                \
-    {.name = "require", .type = ALK_CONF_MAP, .sub = require_rows, .scalar_ok = true,              \
-     .fallback = "{}", .reload = ALK_RELOAD_NEW,                                                   \
-     .help = "Who may open a connection: none, identity, or {scopes: [...]}."}
-#define ROW_ISOLATION                                                                              \
-    {.name = "isolation", .type = ALK_CONF_ENUM, .values = isolations, .reload = ALK_RELOAD_NEW,   \
-     .help = "Whether it runs in the node's process or in one of its own. Default: the "           \
-             "service's own choice."}
-#define ROW_ALPN                                                                                   \
-    {.name = "alpn", .type = ALK_CONF_STRING, .min = 1, .max = ALK_ALPN_MAX,                       \
-     .is_required = true, .check = check_alpn, .help = "The string that clients ask for."}
-
-static const struct alk_conf_row common_rows[] = {ROW_ENABLED, ROW_REQUIRE, ROW_ISOLATION,
-                                                  {.name = NULL}};
-static const struct alk_conf_row alpn_row = ROW_ALPN;
+static const struct alk_conf_row common_rows[] = {
+    {.name = "enabled", .type = ALK_CONF_BOOL, .fallback = "true",
+     .help = "false: as though the service were not there."},
+    {.name = "require", .type = ALK_CONF_MAP, .sub = require_rows, .scalar_ok = true,
+     .fallback = "{}", .reload = ALK_RELOAD_NEW,
+     .help = "Who may open a connection: none, identity, or {scopes: [...]}."},
+    {.name = "isolation", .type = ALK_CONF_ENUM, .values = isolations, .reload = ALK_RELOAD_NEW,
+     .help = "Whether it runs in the node's process or in one of its own. Default: the service's "
+             "own choice."},
+    {.name = NULL}};
+static const struct alk_conf_row alpn_rows[] = {
+    {.name = "alpn", .type = ALK_CONF_STRING, .min = 1, .max = ALK_ALPN_MAX, .is_required = true,
+     .check = check_alpn, .help = "The string that clients ask for."},
+    {.name = NULL}};
 
 static const char *const stdio_kinds[] = {"socket", "pipe", NULL};
 static const struct alk_conf_row argument_row[] = {
@@ -366,52 +364,48 @@ static const struct alk_conf_row argument_row[] = {
 static const struct alk_conf_row variable_row[] = {
     {.name = "variable", .type = ALK_CONF_STRING, .max = 32 * KIB}, {.name = NULL}};
 
-#define ROWS_EXEC                                                                                  \
-    {.name = "exec", .type = ALK_CONF_LIST, .sub = argument_row, .min = 1, .max = 256,             \
-     .check = check_exec, .reload = ALK_RELOAD_NEW,                                                \
-     .help = "Program and arguments, run once per stream; the stream is its standard input and "   \
-             "output."},                                                                           \
-    {.name = "stdio", .type = ALK_CONF_ENUM, .values = stdio_kinds, .fallback = "socket",          \
-     .reload = ALK_RELOAD_NEW,                                                                     \
-     .help = "exec: one socket for both directions, or two pipes for programs that open "          \
-             "/dev/stdin."},                                                                       \
-    {.name = "cwd", .type = ALK_CONF_STRING, .min = 1, .max = PATH_BYTES, .check = check_absolute, \
-     .reload = ALK_RELOAD_NEW, .help = "exec: working directory. Default: /."},                    \
-    {.name = "user", .type = ALK_CONF_STRING, .min = 1, .max = 64, .check = check_user,            \
-     .reload = ALK_RELOAD_NEW,                                                                     \
-     .help = "exec: user to run as, when the node was started as root. Default: host_user."},      \
-    {.name = "env", .type = ALK_CONF_DICT, .sub = variable_row, .max = 256, .fallback = "{}",      \
-     .check = check_env, .reload = ALK_RELOAD_NEW,                                                 \
-     .help = "exec: environment, beside the ALKNET_ variables; nothing is inherited."},            \
-    {.name = "timeout", .type = ALK_CONF_DURATION, .max = 365 * DAY, .fallback = "0",              \
-     .reload = ALK_RELOAD_NEW,                                                                     \
-     .help = "exec: after which the program is ended. 0: never."},                                 \
-    {.name = "memory", .type = ALK_CONF_SIZE, .max = 1024 * GIB, .fallback = "0", .unit = "bytes", \
-     .reload = ALK_RELOAD_NEW, .help = "exec: address space of one process. 0: no limit."},        \
-    {.name = "max_instances", .type = ALK_CONF_UINT, .min = 1, .max = 10000, .fallback = "64",     \
-     .unit = "processes", .reload = ALK_RELOAD_NEW,                                                \
-     .help = "exec: programs of this service that run at one time."}
-#define ROWS_FORWARD                                                                               \
-    {.name = "forward", .type = ALK_CONF_STRING, .min = 1, .max = 256, .check = check_forward,     \
-     .reload = ALK_RELOAD_NEW,                                                                     \
-     .help = "Local service that each stream is connected to: unix:/path or tcp:address:port."},   \
-    {.name = "connect_timeout", .type = ALK_CONF_DURATION, .min = 100 * ALK_MS,                    \
-     .max = 10 * MINUTE, .fallback = "5s", .reload = ALK_RELOAD_NEW,                               \
-     .help = "forward: until the service must have answered."},                                    \
-    {.name = "proxy_protocol", .type = ALK_CONF_BOOL, .fallback = "false",                         \
-     .reload = ALK_RELOAD_NEW,                                                                     \
-     .help = "forward: send a PROXY v2 header first, with the peer's address."}
+#define OF_EXEC    .reload = ALK_RELOAD_NEW, .only_with = "exec"
+#define OF_FORWARD .reload = ALK_RELOAD_NEW, .only_with = "forward"
 
-const struct alk_conf_row alk_config_exec_rows[] = {ROWS_EXEC, {.name = NULL}};
-const struct alk_conf_row alk_config_forward_rows[] = {ROWS_FORWARD, {.name = NULL}};
-static const struct alk_conf_row custom_rows[] = {
-    ROW_ALPN, ROWS_EXEC, ROWS_FORWARD, ROW_ENABLED, ROW_REQUIRE, ROW_ISOLATION, {.name = NULL}};
-static const struct alk_conf_row custom_row[] = {
-    {.name = "service", .type = ALK_CONF_MAP, .sub = custom_rows}, {.name = NULL}};
+const struct alk_conf_row alk_config_exec_rows[] = {
+    {.name = "exec", .type = ALK_CONF_LIST, .sub = argument_row, .min = 1, .max = 256,
+     .check = check_exec, .reload = ALK_RELOAD_NEW,
+     .help = "Program and arguments, run once per stream; the stream is its standard input and "
+             "output."},
+    {.name = "stdio", .type = ALK_CONF_ENUM, .values = stdio_kinds, .fallback = "socket", OF_EXEC,
+     .help = "One socket for both directions, or two pipes for programs that open /dev/stdin."},
+    {.name = "cwd", .type = ALK_CONF_STRING, .min = 1, .max = PATH_BYTES, .check = check_absolute,
+     OF_EXEC, .help = "Working directory. Default: /."},
+    {.name = "user", .type = ALK_CONF_STRING, .min = 1, .max = 64, .check = check_user, OF_EXEC,
+     .help = "User to run as, when the node was started as root. Default: host_user."},
+    {.name = "env", .type = ALK_CONF_DICT, .sub = variable_row, .max = 256, .fallback = "{}",
+     .check = check_env, OF_EXEC,
+     .help = "Environment, beside the ALKNET_ variables; nothing is inherited."},
+    {.name = "timeout", .type = ALK_CONF_DURATION, .max = 365 * DAY, .fallback = "0", OF_EXEC,
+     .help = "Time after which the program is ended. 0: never."},
+    {.name = "memory", .type = ALK_CONF_SIZE, .max = 1024 * GIB, .fallback = "0", .unit = "bytes",
+     OF_EXEC, .help = "Address space of one process. 0: no limit."},
+    {.name = "max_instances", .type = ALK_CONF_UINT, .min = 1, .max = 10000, .fallback = "64",
+     .unit = "processes", OF_EXEC, .help = "Programs of this service that run at one time."},
+    {.name = NULL}};
+
+const struct alk_conf_row alk_config_forward_rows[] = {
+    {.name = "forward", .type = ALK_CONF_STRING, .min = 1, .max = 256, .check = check_forward,
+     .reload = ALK_RELOAD_NEW,
+     .help = "Local service that each stream is connected to: unix:/path or tcp:address:port."},
+    {.name = "connect_timeout", .type = ALK_CONF_DURATION, .min = 100 * ALK_MS, .max = 10 * MINUTE,
+     .fallback = "5s", OF_FORWARD,
+     .help = "Time in which the local service must accept the connection."},
+    {.name = "proxy_protocol", .type = ALK_CONF_BOOL, .fallback = "false", OF_FORWARD,
+     .help = "Send a PROXY v2 header first, with the peer's address."},
+    {.name = NULL}};
 
 static const struct alk_conf_row custom_list = {
-    .name = "custom", .type = ALK_CONF_LIST, .sub = custom_row, .max = ALK_CONFIG_CUSTOM_MAX,
-    .fallback = "[]", .help = "Programs and local services behind an ALPN of their own."};
+    .name = "custom",
+    .type = ALK_CONF_LIST,
+    .max = ALK_CONFIG_CUSTOM_MAX,
+    .fallback = "[]",
+    .help = "Programs and local services behind an ALPN of their own."};
 
 static const struct alk_conf_row node_rows[] = {
     {.name = "listen", .type = ALK_CONF_LIST, .sub = listen_row, .min = 1,
@@ -487,33 +481,65 @@ static bool has_clash(const struct alk_conf_row *settings)
             return true;
         }
     }
-    return has_row(settings, alpn_row.name);
+    return has_row(settings, alpn_rows[0].name);
 }
 
-/* The rows that all services share, the ALPN of a handler that has none, and its
- * own settings. */
-static alk_err service_rows(struct alk_arena *arena, const struct alk_handler *handler,
-                            const struct alk_conf_row **ret)
+#define PARTS_MAX 4
+
+/* Several tables as one. */
+static alk_err concat(struct alk_arena *arena, const struct alk_conf_row *const *parts,
+                      const struct alk_conf_row **ret)
 {
-    size_t common = count_rows(common_rows);
-    size_t own = count_rows(handler->settings);
-    size_t has_alpn = handler->alpn_count == 0;
-    if (has_clash(handler->settings)) {
-        return ALK_E_INVALID;
+    size_t n = 0;
+    for (size_t i = 0; i < PARTS_MAX; i++) {
+        n += count_rows(parts[i]);
     }
-    struct alk_conf_row *rows = alk_arena_alloc(arena, common + has_alpn + own + 1, sizeof(*rows));
+    struct alk_conf_row *rows = alk_arena_alloc(arena, n + 1, sizeof(*rows));
     if (rows == NULL) {
         return ALK_E_NOMEM;
     }
-    memcpy(rows, common_rows, common * sizeof(*rows));
-    if (has_alpn != 0) {
-        rows[common] = alpn_row;
-    }
-    if (own > 0) {
-        memcpy(rows + common + has_alpn, handler->settings, own * sizeof(*rows));
-    }
     *ret = rows;
+    for (size_t i = 0; i < PARTS_MAX; i++) {
+        n = count_rows(parts[i]);
+        if (n > 0) {
+            memcpy(rows, parts[i], n * sizeof(*rows));
+            rows += n;
+        }
+    }
     return ALK_OK;
+}
+
+static alk_err service_row(struct alk_arena *arena, const struct alk_handler *handler,
+                           struct alk_conf_row *ret)
+{
+    const struct alk_conf_row *const parts[PARTS_MAX] = {
+        common_rows, handler->alpn_count == 0 ? alpn_rows : NULL, handler->settings};
+    *ret = (struct alk_conf_row){
+        .name = handler->name, .type = ALK_CONF_MAP, .help = handler->summary};
+    ret->fallback = (handler->flags & ALK_HANDLER_DEFAULT_ON) != 0 ? "{}" : NULL;
+    return concat(arena, parts, &ret->sub);
+}
+
+static alk_err custom_service_row(struct alk_arena *arena, struct alk_conf_row *ret)
+{
+    const struct alk_conf_row *const parts[PARTS_MAX] = {alpn_rows, alk_config_exec_rows,
+                                                         alk_config_forward_rows, common_rows};
+    struct alk_conf_row *element = alk_arena_alloc(arena, 2, sizeof(*element));
+    if (element == NULL) {
+        return ALK_E_NOMEM;
+    }
+    element->name = "service";
+    element->type = ALK_CONF_MAP;
+    *ret = custom_list;
+    ret->sub = element;
+    return concat(arena, parts, &element->sub);
+}
+
+static bool is_good_handler(const struct alk_handler *handler, const struct alk_conf_row *rows)
+{
+    return handler->name != NULL && handler->name[0] != '\0' &&
+           strcmp(handler->name, custom_list.name) != 0 && !has_row(rows, handler->name) &&
+           (alk_config_is_custom_handler(handler) || !has_clash(handler->settings));
 }
 
 static alk_err services_table(struct alk_arena *arena, const struct alk_handler *const *handlers,
@@ -525,21 +551,14 @@ static alk_err services_table(struct alk_arena *arena, const struct alk_handler 
         return ALK_E_NOMEM;
     }
     for (size_t i = 0; i < handler_count; i++) {
-        const struct alk_handler *handler = handlers[i];
-        if (handler->name == NULL || handler->name[0] == '\0' ||
-            strcmp(handler->name, custom_list.name) == 0 || has_row(rows, handler->name)) {
+        if (!is_good_handler(handlers[i], rows)) {
             return ALK_E_INVALID;
         }
-        if (alk_config_is_custom_handler(handler)) {
-            continue;
+        if (!alk_config_is_custom_handler(handlers[i])) {
+            ALK_TRY(service_row(arena, handlers[i], &rows[n++]));
         }
-        struct alk_conf_row *row = &rows[n++];
-        *row = (struct alk_conf_row){
-            .name = handler->name, .type = ALK_CONF_MAP, .help = handler->summary};
-        row->fallback = (handler->flags & ALK_HANDLER_DEFAULT_ON) != 0 ? "{}" : NULL;
-        ALK_TRY(service_rows(arena, handler, &row->sub));
     }
-    rows[n] = custom_list;
+    ALK_TRY(custom_service_row(arena, &rows[n]));
     *ret = rows;
     return ALK_OK;
 }

@@ -107,8 +107,7 @@ static const struct alk_config_service *find(const struct alk_dynamic_config *co
     return NULL;
 }
 
-static alk_err new_list(const struct alk_mem *mem, size_t n,
-                        const struct alk_config_service ***ret)
+static alk_err new_list(const struct alk_mem *mem, size_t n, const struct alk_config_service ***ret)
 {
     *ret = alk_zalloc(mem, n == 0 ? 1 : n, sizeof(**ret));
     return *ret == NULL ? ALK_E_NOMEM : ALK_OK;
@@ -144,7 +143,8 @@ static bool is_same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-static bool is_listen_changed(const struct alk_dynamic_config *a, const struct alk_dynamic_config *b)
+static bool is_listen_changed(const struct alk_dynamic_config *a,
+                              const struct alk_dynamic_config *b)
 {
     bool is_same = a->listener_count == b->listener_count;
     for (size_t i = 0; is_same && i < a->listener_count; i++) {

@@ -12,7 +12,7 @@
 #include "core/config/node.h"
 
 #define ALK_CONFIG_CHANGES_MAX 256
-#define ALK_CONFIG_NAME_MAX 128
+#define ALK_CONFIG_NAME_MAX    128
 
 /* One changed row, by its dotted name: "limits.memory", "services.git.root",
  * "listen". A list counts as one row. */

@@ -8,9 +8,9 @@
 
 /* A longer source line is cut to a window around the caret. */
 #define LINE_MAX_SHOWN ((size_t)160)
-#define LINE_BEFORE ((size_t)100)
+#define LINE_BEFORE    ((size_t)100)
 /* All messages together: entries, each with a line that may expand a little. */
-#define OUTPUT_MAX ((size_t)256 * 1024)
+#define OUTPUT_MAX     ((size_t)256 * 1024)
 
 void alk_conf_report_init(struct alk_conf_report *r, const struct alk_mem *mem,
                           struct alk_span text, const char *name)
@@ -81,10 +81,11 @@ static size_t line_start(struct alk_span text, size_t at)
 
 static size_t line_end(struct alk_span text, size_t at)
 {
-    while (at < text.n && text.p[at] != '\n' && text.p[at] != '\r') {
+    size_t start = at;
+    while (at < text.n && text.p[at] != '\n') {
         at++;
     }
-    return at;
+    return at - (at > start && text.p[at - 1] == '\r');
 }
 
 struct alk_conf_place alk_conf_place_of(struct alk_span text, size_t at)
@@ -218,7 +219,7 @@ static void put_entry(const struct alk_conf_report *r, struct alk_buf *b,
     put_line(r, b, from, to);
     (void)alk_buf_put_str(b, to < line_end(r->text, start) ? "...\n" : "\n");
     (void)alk_buf_put_str(b, *cut == '\0' ? "" : "   ");
-    put_caret(r, b, from, e->at < to ? e->at : to);
+    put_caret(r, b, from, e->at < to ? e->at : to); /* at the line break: behind its end */
 }
 
 /* By position; entries at one place stay in the order they were found. */

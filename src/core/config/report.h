@@ -28,11 +28,11 @@ struct alk_conf_report_mask {
 
 struct alk_conf_report {
     const struct alk_mem *mem;
-    struct alk_span text; /* borrows */
-    const char *name;     /* borrows */
+    struct alk_span text;             /* borrows */
+    const char *name;                 /* borrows */
     const struct alk_conf_row *table; /* borrows; NULL: nothing is known to be secret */
     struct alk_conf_report_entry entries[ALK_CONF_ERRORS_MAX];
-    unsigned count; /* of all errors, also those not kept */
+    unsigned count;                     /* of all errors, also those not kept */
     struct alk_conf_report_mask *masks; /* owns: secrets in the text, in no order */
     size_t mask_count, mask_size;
     bool knows_secrets; /* the table was gone through: masks are all there are. Until then a

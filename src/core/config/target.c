@@ -30,12 +30,13 @@ alk_err alk_config_addr_parse(struct alk_span text, struct alk_addr *ret, char *
     if (colon == 0) {
         return refuse(why, why_size, "the address is missing: 0.0.0.0 and [::] mean all of them");
     }
-    if (text.p[0] != '[' && alk_span_find(alk_span_tail(text, colon + 1), ':') <
-                                text.n - colon - 1) {
+    if (text.p[0] != '[' &&
+        alk_span_find(alk_span_tail(text, colon + 1), ':') < text.n - colon - 1) {
         return refuse(why, why_size, "an IPv6 address is written [address]:port");
     }
-    return refuse(why, why_size, "this is not an IP address with a port in 0..65535 (names are not "
-                                 "looked up here)");
+    return refuse(why, why_size,
+                  "this is not an IP address with a port in 0..65535 (names are not "
+                  "looked up here)");
 }
 
 static alk_err parse_unix(struct alk_span path, struct alk_config_forward *ret, char *why,

@@ -24,7 +24,8 @@ void alk_conf_print_duration(uint64_t ns, char ret[static ALK_CONF_VALUE_SIZE]);
 void alk_conf_print_number(enum alk_conf_type type, uint64_t value,
                            char ret[static ALK_CONF_VALUE_SIZE]);
 /* "1..100", "at least 1", "at most 255"; "" when the row has no bounds. */
-void alk_conf_print_bounds(const struct alk_conf_row *row, char ret[static 3 * ALK_CONF_VALUE_SIZE]);
+void alk_conf_print_bounds(const struct alk_conf_row *row,
+                           char ret[static 3 * ALK_CONF_VALUE_SIZE]);
 
 /* The candidate nearest to `word`, or NULL when none is near: for "did you mean". */
 const char *alk_conf_suggest(struct alk_span word, const char *const *candidates, size_t n);

@@ -71,7 +71,11 @@ static size_t character(struct alk_span s)
 {
     uint8_t c = s.p[0];
     size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-    if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f || n > s.n) {
+    if (c == '\r') {
+        /* Alone it is a line break to YAML, but to nobody who counts lines. */
+        return s.n > 1 && s.p[1] == '\n';
+    }
+    if ((c < 0x20 && c != '\t' && c != '\n') || c == 0x7f || n > s.n) {
         return 0;
     }
     return alk_span_is_utf8(alk_span_head(s, n)) ? n : 0;
@@ -85,9 +89,9 @@ static bool check_text(struct reader *r)
     while (s.n > 0) {
         size_t n = character(s);
         if (n == 0) {
-            reject(r, r->text.n - s.n, s.p[0] < 0x80
-                                           ? "a control character is not allowed here"
-                                           : "this is not valid UTF-8");
+            reject(r, r->text.n - s.n,
+                   s.p[0] < 0x80 ? "a control character is not allowed here"
+                                 : "this is not valid UTF-8");
             return false;
         }
         s = alk_span_tail(s, n);
@@ -238,8 +242,8 @@ static void on_scalar(struct reader *r, struct fy_event *event)
     if (y == NULL || !token_text(r, event->scalar.value, &y->text, &y->n)) {
         return;
     }
-    y->is_plain = event->scalar.value == NULL ||
-                  fy_token_scalar_style(event->scalar.value) == FYSS_PLAIN;
+    y->is_plain =
+        event->scalar.value == NULL || fy_token_scalar_style(event->scalar.value) == FYSS_PLAIN;
     y->kind = is_null(y) ? ALK_YAML_NULL : ALK_YAML_SCALAR;
     if (!alk_span_is_utf8(alk_span(y->text, y->n))) {
         reject(r, y->at, "an escape sequence gives text that is not valid UTF-8");
@@ -269,8 +273,9 @@ static void report_duplicate(struct reader *r, const struct alk_yaml *y,
                              const struct alk_yaml *earlier)
 {
     struct alk_conf_place place = alk_conf_place_of(r->text, earlier->key_at);
-    alk_conf_report_at(r->report, y->key_at, "duplicate key '%.60s': it stands at %s:%zu:%zu already",
-                       y->key, r->report->name, place.line, place.column);
+    alk_conf_report_at(r->report, y->key_at,
+                       "duplicate key '%.60s': it stands at %s:%zu:%zu already", y->key,
+                       r->report->name, place.line, place.column);
 }
 
 static void check_duplicates(struct reader *r, const struct alk_yaml *map)

@@ -74,7 +74,8 @@ install: build
 deb:
 	@tools/deps build deb
 	@$(MAKE) --no-print-directory build PREFIX=/usr
-	@cd build/release && cpack -B .. >/dev/null && ls -1 ../*.deb
+	@cd build/release && cpack -B .. >/dev/null
+	@ls -1 build/*.deb
 
 clean:
 	rm -rf build

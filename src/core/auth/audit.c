@@ -5,7 +5,7 @@
 #include "core/auth/date.h"
 
 /* Bytes of a peer's value that are shown. */
-enum { FAILURE_VALUE_MAX = 64, AUDIT_VALUE_MAX = 256 };
+enum { FAILURE_VALUE_MAX = 48, AUDIT_VALUE_MAX = 256 };
 
 const char *alk_auth_reason(alk_err err)
 {

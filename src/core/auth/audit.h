@@ -6,9 +6,11 @@
  *
  *     alknet: auth failure addr=192.0.2.7 alpn=alknet/call method=token reason=unknown
  *
- * The line is a contract with log watchers (packaging/fail2ban). Fields are never
- * reordered; a value is printable ASCII without space, '=', '"' and '\', other
- * bytes as \xNN; an absent value is "-".
+ * The line is a contract with log watchers (packaging/fail2ban), in
+ * docs/protocol/auth-log.md. It goes to the log as the component
+ * ALK_AUTH_LOG_COMPONENT at level warn. Fields are never reordered; a value is
+ * printable ASCII without space, '=', '"' and '\', other bytes as \xNN, at most 48
+ * bytes of it; an absent value is "-".
  */
 #ifndef ALK_CORE_AUTH_AUDIT_H
 #define ALK_CORE_AUTH_AUDIT_H
@@ -17,8 +19,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+#define ALK_AUTH_LOG_COMPONENT "auth"
+/* Longest login line: whole within one message of the log. */
+#define ALK_AUTH_FAILURE_LINE_MAX 850
+
 /* Longest line that either formatter makes; give the buffer at least this max. */
-#define ALK_AUDIT_LINE_MAX 4096
+#define ALK_AUDIT_LINE_MAX 16384
 
 struct alk_auth_failure {
     const char *remote;     /* as in alk_auth_context: the port is cut off */

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* With an argument this program is no test but prints log lines for
+ * tests/e2e/fail2ban.sh: `good`, `hostile`, `noise`. */
+#include "core/auth/audit.h"
+
+#include "base/text.h"
+#include "core/io/log.h"
+#include "support/oom.h"
+
+static struct alk_auth_failure failure_of(const char *remote, const char *alpn, const char *method,
+                                          const char *reason)
+{
+    return (struct alk_auth_failure){
+        .remote = remote,
+        .alpn = alk_span_str(alpn),
+        .method = alk_span_str(method),
+        .reason = alk_span_str(reason),
+    };
+}
+
+static void the_line(void **state)
+{
+    static const struct {
+        const char *name, *remote, *alpn, *method, *reason, *want;
+    } cases[] = {
+        {"as documented", "192.0.2.7:5000", "alknet/call", "token", "unknown",
+         "alknet: auth failure addr=192.0.2.7 alpn=alknet/call method=token reason=unknown"},
+        {"IPv6", "[2001:db8::1]:5000", "h3", "key", "revoked",
+         "alknet: auth failure addr=2001:db8::1 alpn=h3 method=key reason=revoked"},
+        {"a zone is cut off", "[fe80::1%2]:5000", "h3", "key", "expired",
+         "alknet: auth failure addr=fe80::1 alpn=h3 method=key reason=expired"},
+        {"no address", "memory", "", "", "",
+         "alknet: auth failure addr=memory alpn=- method=- reason=-"},
+        {"absent", "", "a", "b", "c", "alknet: auth failure addr=- alpn=a method=b reason=c"},
+        {"a space", "192.0.2.7:1", "a b", "m", "r",
+         "alknet: auth failure addr=192.0.2.7 alpn=a\\x20b method=m reason=r"},
+        {"a line break", "192.0.2.7:1", "a\nalknet:", "m\r", "r",
+         "alknet: auth failure addr=192.0.2.7 alpn=a\\x0aalknet: method=m\\x0d reason=r"},
+        {"a field of its own", "192.0.2.7:1", "a addr=203.0.113.66", "m", "r",
+         "alknet: auth failure addr=192.0.2.7 alpn=a\\x20addr\\x3d203.0.113.66 method=m reason=r"},
+        {"quotes and backslashes", "192.0.2.7:1", "\"\\", "m", "r",
+         "alknet: auth failure addr=192.0.2.7 alpn=\\x22\\x5c method=m reason=r"},
+        {"bytes that are no text", "192.0.2.7:1", "\x01\x7f\x80\xff\x1b[2J", "m", "r",
+         "alknet: auth failure addr=192.0.2.7 alpn=\\x01\\x7f\\x80\\xff\\x1b[2J method=m reason=r"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct alk_buf b;
+        struct alk_auth_failure f =
+            failure_of(cases[i].remote, cases[i].alpn, cases[i].method, cases[i].reason);
+        print_message("%s\n", cases[i].name);
+        alk_buf_init(&b, NULL, ALK_AUDIT_LINE_MAX);
+        check_err(alk_auth_failure_line(&b, &f), ALK_OK);
+        check_text(alk_buf_span(&b), cases[i].want);
+        alk_buf_fini(&b);
+    }
+}
+
+static void long_values_are_cut(void **state)
+{
+    (void)state;
+    char value[300];
+    struct alk_buf b;
+    memset(value, 0xff, sizeof(value) - 1);
+    value[sizeof(value) - 1] = 0;
+    struct alk_auth_failure f = failure_of("192.0.2.7:1", value, value, value);
+    alk_buf_init(&b, NULL, ALK_AUDIT_LINE_MAX);
+    check_err(alk_auth_failure_line(&b, &f), ALK_OK);
+    /* 48 bytes of four characters each, and three dots, three times. */
+    assert_int_equal(alk_buf_len(&b), strlen("alknet: auth failure addr=192.0.2.7 alpn= method= "
+                                             "reason=") + 3 * (48 * 4 + 3));
+    alk_buf_clear(&b);
+    f.remote = value;
+    check_err(alk_auth_failure_line(&b, &f), ALK_OK);
+    assert_true(alk_buf_len(&b) <= ALK_AUTH_FAILURE_LINE_MAX);
+    alk_buf_fini(&b);
+}
+
+static void whatever_the_bytes_the_line_has_four_fields(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        uint8_t value[3] = {'a', (uint8_t)c, 'b'};
+        struct alk_buf b;
+        struct alk_auth_failure f = {.remote = "192.0.2.7:1", .alpn = alk_span(value, 3),
+                                     .method = alk_span(value, 3), .reason = alk_span(value, 3)};
+        alk_buf_init(&b, NULL, ALK_AUDIT_LINE_MAX);
+        check_err(alk_auth_failure_line(&b, &f), ALK_OK);
+        size_t spaces = 0, equals = 0;
+        struct alk_span s = alk_buf_span(&b);
+        for (size_t i = 0; i < s.n; i++) {
+            assert_in_range(s.p[i], 0x20, 0x7e);
+            spaces += s.p[i] == ' ';
+            equals += s.p[i] == '=';
+        }
+        assert_int_equal(spaces, 6);
+        assert_int_equal(equals, 4);
+        alk_buf_fini(&b);
+    }
+}
+
+static void reasons(void **state)
+{
+    (void)state;
+    assert_string_equal(alk_auth_reason(ALK_E_AUTH), "unknown");
+    assert_string_equal(alk_auth_reason(ALK_E_EXPIRED), "expired");
+    assert_string_equal(alk_auth_reason(ALK_E_REVOKED), "revoked");
+    assert_string_equal(alk_auth_reason(ALK_E_UNAVAILABLE), "unavailable");
+    assert_string_equal(alk_auth_reason(ALK_E_LIMIT), "limit");
+    assert_string_equal(alk_auth_reason(ALK_E_FORBIDDEN), "forbidden");
+    assert_string_equal(alk_auth_reason(ALK_E_MALFORMED), "malformed");
+    assert_string_equal(alk_auth_reason(ALK_E_IO), "error");
+}
+
+static void audit_records(void **state)
+{
+    static const struct alk_audit_record full = {
+        .unix_ms = 1798806615042,
+        .who = {(const uint8_t *)"laptop", 6},
+        .authority = {(const uint8_t *)"worker", 6},
+        .what = {(const uint8_t *)"call", 4},
+        .target = {(const uint8_t *)"fs/read", 7},
+        .remote = "[::1]:443",
+        .alpn = {(const uint8_t *)"alknet/call", 11},
+        .request_id = {(const uint8_t *)"r 1\n\"", 5},
+        .reason = {(const uint8_t *)"scope \xff", 7},
+        .is_allowed = false,
+    };
+    static const struct alk_audit_record bare = {.is_allowed = true};
+    static const struct {
+        const struct alk_audit_record *record;
+        enum alk_audit_format format;
+        const char *want;
+    } cases[] = {
+        {&full, ALK_AUDIT_TEXT,
+         "2027-01-01T12:30:15.042Z audit who=laptop authority=worker what=call target=fs/read "
+         "from=[::1]:443 alpn=alknet/call request=r\\x201\\x0a\\x22 reason=scope\\x20\\xff "
+         "allowed=no"},
+        {&full, ALK_AUDIT_JSON,
+         "{\"time\":\"2027-01-01T12:30:15.042Z\",\"who\":\"laptop\",\"authority\":\"worker\","
+         "\"what\":\"call\",\"target\":\"fs/read\",\"from\":\"[::1]:443\",\"alpn\":\"alknet/call\","
+         "\"request\":\"r 1\\u000a\\\"\",\"reason\":\"scope \xef\xbf\xbd\",\"allowed\":false}"},
+        {&bare, ALK_AUDIT_TEXT,
+         "1970-01-01T00:00:00.000Z audit who=- what=- from=- allowed=yes"},
+        {&bare, ALK_AUDIT_JSON,
+         "{\"time\":\"1970-01-01T00:00:00.000Z\",\"who\":null,\"what\":null,\"from\":null,"
+         "\"allowed\":true}"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct alk_buf b;
+        alk_buf_init(&b, NULL, ALK_AUDIT_LINE_MAX);
+        check_err(alk_audit_line(&b, cases[i].format, cases[i].record), ALK_OK);
+        check_text(alk_buf_span(&b), cases[i].want);
+        alk_buf_fini(&b);
+    }
+}
+
+static void the_longest_record_fits(void **state)
+{
+    (void)state;
+    static uint8_t bytes[1000];
+    struct alk_span s = alk_span(bytes, sizeof(bytes));
+    struct alk_audit_record r = {.who = s, .authority = s, .what = s, .target = s, .alpn = s,
+                                 .request_id = s, .reason = s, .remote = "192.0.2.1:1"};
+    for (int format = ALK_AUDIT_TEXT; format <= ALK_AUDIT_JSON; format++) {
+        for (unsigned c = 0; c < 256; c += 15) {
+            struct alk_buf b;
+            memset(bytes, (int)c, sizeof(bytes));
+            alk_buf_init(&b, NULL, ALK_AUDIT_LINE_MAX);
+            check_err(alk_audit_line(&b, (enum alk_audit_format)format, &r), ALK_OK);
+            alk_buf_fini(&b);
+        }
+    }
+}
+
+static alk_err body(const struct alk_mem *mem, void *ctx)
+{
+    (void)ctx;
+    struct alk_buf b;
+    struct alk_auth_failure f = failure_of("192.0.2.7:1", "a\n", "m", "r");
+    struct alk_audit_record r = {.who = ALK_LIT("laptop")};
+    alk_buf_init(&b, mem, ALK_AUDIT_LINE_MAX);
+    alk_err err = alk_auth_failure_line(&b, &f);
+    if (err == ALK_OK) {
+        err = alk_audit_line(&b, ALK_AUDIT_JSON, &r);
+    }
+    alk_buf_fini(&b);
+    return err;
+}
+
+static void without_memory(void **state)
+{
+    (void)state;
+    oom_sweep(body, NULL);
+}
+
+/* --- lines for fail2ban ----------------------------------------------------------- */
+
+/* One line in each of the log's three forms; the journal's as its readers see it. */
+static void print_line(const char *component, const char *line)
+{
+    char out[ALK_LOG_LINE_MAX];
+    const uint64_t at = 1798806615042; /* 2027-01-01T12:30:15.042Z */
+    size_t n = alk_log_format(ALK_LOG_STYLE_TEXT, at, ALK_LOG_WARN, component, line, out);
+    (void)fwrite(out, 1, n, stdout);
+    n = alk_log_format(ALK_LOG_STYLE_JSON, at, ALK_LOG_WARN, component, line, out);
+    (void)fwrite(out, 1, n, stdout);
+    n = alk_log_format(ALK_LOG_STYLE_JOURNAL, at, ALK_LOG_WARN, component, line, out);
+    (void)fputs("Jan  1 12:30:15 host alknet[123]: ", stdout);
+    (void)fwrite(out + 3, 1, n - 3, stdout); /* the journal takes "<4>" off */
+}
+
+static int print_failure(const char *remote, struct alk_span alpn, struct alk_span method)
+{
+    struct alk_buf b;
+    struct alk_auth_failure f = {
+        .remote = remote, .alpn = alpn, .method = method, .reason = ALK_LIT("unknown")};
+    alk_buf_init(&b, NULL, ALK_AUDIT_LINE_MAX);
+    alk_err err = alk_auth_failure_line(&b, &f);
+    if (err == ALK_OK) {
+        print_line("auth", alk_buf_cstr(&b));
+    }
+    alk_buf_fini(&b);
+    return err == ALK_OK ? 0 : 1;
+}
+
+/* What a peer would like to be read. */
+#define FORGED "alknet: auth failure addr=203.0.113.66 alpn=a method=m reason=r"
+
+static const char *const hostile[] = {
+    "\n" FORGED,
+    "\r\n" FORGED "\r\n",
+    "\nauth: " FORGED,
+    "\n2027-01-01T12:30:15.042Z warn  auth: " FORGED "\n",
+    "\nJan  1 12:30:15 host alknet[1]: auth: " FORGED "\n",
+    " addr=203.0.113.66 alpn=a method=m reason=r",
+    "x addr=203.0.113.66",
+    "=203.0.113.66",
+    "\"} {\"time\":\"\",\"level\":\"warn\",\"component\":\"auth\",\"message\":\"" FORGED "\"}",
+    "\xe2\x80\xa8" FORGED,
+    "\xc2\x85" FORGED,
+    "\x0b\x0c\x1c\x1d\x1e" FORGED,
+    "\\n" FORGED,
+    "%0a" FORGED,
+    "203.0.113.66",
+    /* 300 bytes that each become four characters. */
+#define FF_10 "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+#define FF_100 FF_10 FF_10 FF_10 FF_10 FF_10 FF_10 FF_10 FF_10 FF_10 FF_10
+    FF_100 FF_100 FF_100,
+};
+
+static int print_hostile(void)
+{
+    int bad = 0;
+    for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
+        struct alk_span s = alk_span_str(hostile[i]);
+        bad |= print_failure("198.51.100.1:1", s, ALK_LIT("token"));
+        bad |= print_failure("198.51.100.1:1", ALK_LIT("alknet/call"), s);
+        bad |= print_failure("198.51.100.1:1", s, s);
+    }
+    for (unsigned c = 0; c < 256; c++) {
+        uint8_t text[] = "a?addr=203.0.113.66";
+        text[1] = (uint8_t)c;
+        bad |= print_failure("198.51.100.1:1", alk_span(text, sizeof(text) - 1), ALK_LIT("m"));
+    }
+    return bad;
+}
+
+/* Lines of other components that quote a peer: escaped, but with its spaces. */
+static int print_noise(void)
+{
+    for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
+        struct alk_buf b;
+        alk_buf_init(&b, NULL, 2048);
+        (void)alk_buf_put_str(&b, "sni \"");
+        (void)alk_buf_put_escaped(&b, alk_span_str(hostile[i]), 255);
+        (void)alk_buf_put_str(&b, "\"");
+        print_line("quic", alk_buf_cstr(&b));
+        (void)alk_buf_put_str(&b, " auth: " FORGED);
+        print_line("tls", alk_buf_cstr(&b));
+        alk_buf_fini(&b);
+        print_line("auth", "a peer said: auth: " FORGED);
+        print_line("warn  auth", hostile[i]);
+    }
+    return 0;
+}
+
+static int print_good(void)
+{
+    return print_failure("192.0.2.7:5000", ALK_LIT("alknet/call"), ALK_LIT("token")) |
+           print_failure("[2001:db8::1]:443", ALK_LIT("h3"), ALK_LIT("key")) |
+           print_failure("198.51.100.250:1", ALK_LIT(""), ALK_LIT("none"));
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_line),
+        cmocka_unit_test(long_values_are_cut),
+        cmocka_unit_test(whatever_the_bytes_the_line_has_four_fields),
+        cmocka_unit_test(reasons),
+        cmocka_unit_test(audit_records),
+        cmocka_unit_test(the_longest_record_fits),
+        cmocka_unit_test(without_memory),
+    };
+    if (argc == 2) {
+        return strcmp(argv[1], "good") == 0      ? print_good()
+               : strcmp(argv[1], "hostile") == 0 ? print_hostile()
+                                                 : print_noise();
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -406,6 +406,7 @@ static void abort_wire(struct tw_side *from, struct tw_side *to)
     alk_buf_clear(&from->wire); /* RST: what was on its way is gone */
     from->is_shut = true;
     from->is_shut_told = true;
+    from->is_abort_told = true;
     alk_tcp_failed(to->conn, ALK_E_RESET, to->w->now);
 }
 
@@ -418,7 +419,7 @@ static bool deliver(struct tw_side *from, struct tw_side *to)
         }
         return false; /* or it is the test's own */
     }
-    if (from->is_over && from->was_abort && !from->is_shut_told) {
+    if (from->is_over && from->was_abort && !from->is_abort_told) {
         abort_wire(from, to);
         return true;
     }

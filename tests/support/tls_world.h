@@ -54,6 +54,7 @@ struct tw_side {
     uint64_t wire_total;
     bool is_shut;        /* the end of file is behind what is on the wire */
     bool is_shut_told;
+    bool is_abort_told;
     bool is_frozen;      /* the peer's network takes nothing: output stays in the machine */
     size_t wire_max;     /* most that waits on the wire; 0: 64 KiB */
 };

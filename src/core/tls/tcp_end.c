@@ -97,7 +97,7 @@ void alk_tcp_fail_handshake(struct alk_tcp *t, int rv)
     unsigned alert = alert_of(t, rv);
     uint8_t said = alert == ALK_TCP_ALERT_NONE ? alk_tls_alert(&t->tls, rv) : (uint8_t)alert;
     alk_err err = alk_tls_error(&t->tls, rv, said);
-    const char *why = gnutls_strerror(rv);
+    const char *why = t->tls.verify_err == ALK_OK ? gnutls_strerror(rv) : t->tls.verify_text;
     if (alert == ALK_TCP_ALERT_NONE) {
         (void)gnutls_alert_send(t->tls.gs, GNUTLS_AL_FATAL, (gnutls_alert_description_t)said);
     } else {

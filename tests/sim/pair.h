@@ -14,6 +14,7 @@ struct pair {
     struct sim_client client;
     struct sim_client more[10]; /* further clients on the same machine */
     size_t more_n;
+    bool is_stopped;
     struct sim_node *s, *c;
 };
 
@@ -57,10 +58,19 @@ static inline struct pair *pair_new(const struct pair_options *o)
     return p;
 }
 
-static inline void pair_free(struct pair *p)
+/* Stops the machines; before credentials of further servers are freed. */
+static inline void pair_stop(struct pair *p)
 {
     assert_int_equal(p->s->uneven + p->c->uneven, 0);
     sim_world_fini(&p->w);
+    p->is_stopped = true;
+}
+
+static inline void pair_free(struct pair *p)
+{
+    if (!p->is_stopped) {
+        pair_stop(p);
+    }
     sim_client_fini(&p->client);
     for (size_t i = 0; i < p->more_n; i++) {
         sim_client_fini(&p->more[i]);

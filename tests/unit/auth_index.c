@@ -468,7 +468,7 @@ static alk_err fill(struct alk_auth_builder *b)
     t.scopes = scopes;
     t.scope_count = 1;
     for (int i = 0; i < 9; i++) {
-        char id[8], key[80], where[16];
+        char id[16], key[80], where[24];
         (void)snprintf(id, sizeof(id), "p%d", i);
         (void)snprintf(where, sizeof(where), "a:%d:1", i);
         (void)snprintf(key, sizeof(key), "ed25519:%064d", i);

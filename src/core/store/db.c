@@ -165,7 +165,8 @@ static alk_err migrate(struct alk_db *db, const char *path, const struct alk_db_
 static alk_err set_up(struct alk_db *db, const char *path, const struct alk_db_schema *schema)
 {
     (void)sqlite3_extended_result_codes(db->handle, 1);
-    ALK_TRY(fail(db, sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS)));
+    int wait_ms = schema->busy_ms == 0 ? BUSY_TIMEOUT_MS : schema->busy_ms;
+    ALK_TRY(fail(db, sqlite3_busy_timeout(db->handle, wait_ms)));
     /* A database is data: nothing in it may call functions behind our back. */
     (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);

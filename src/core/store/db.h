@@ -25,6 +25,7 @@ struct alk_db_schema {
     uint32_t application_id;
     const char *const *migrations; /* SQL scripts */
     size_t count;                  /* the version this program knows */
+    int busy_ms; /* how long to wait for another process; 0: 5 s */
 };
 
 /* Opens or creates. On failure message (ALK_DB_MESSAGE_SIZE bytes, may be NULL)

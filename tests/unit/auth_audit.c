@@ -68,7 +68,8 @@ static void long_values_are_cut(void **state)
     check_err(alk_auth_failure_line(&b, &f), ALK_OK);
     /* 48 bytes of four characters each, and three dots, three times. */
     assert_int_equal(alk_buf_len(&b), strlen("alknet: auth failure addr=192.0.2.7 alpn= method= "
-                                             "reason=") + 3 * (48 * 4 + 3));
+                                             "reason=") +
+                                          3 * (48 * 4 + 3));
     alk_buf_clear(&b);
     f.remote = value;
     check_err(alk_auth_failure_line(&b, &f), ALK_OK);
@@ -82,8 +83,10 @@ static void whatever_the_bytes_the_line_has_four_fields(void **state)
     for (unsigned c = 0; c < 256; c++) {
         uint8_t value[3] = {'a', (uint8_t)c, 'b'};
         struct alk_buf b;
-        struct alk_auth_failure f = {.remote = "192.0.2.7:1", .alpn = alk_span(value, 3),
-                                     .method = alk_span(value, 3), .reason = alk_span(value, 3)};
+        struct alk_auth_failure f = {.remote = "192.0.2.7:1",
+                                     .alpn = alk_span(value, 3),
+                                     .method = alk_span(value, 3),
+                                     .reason = alk_span(value, 3)};
         alk_buf_init(&b, NULL, ALK_AUDIT_LINE_MAX);
         check_err(alk_auth_failure_line(&b, &f), ALK_OK);
         size_t spaces = 0, equals = 0;
@@ -140,8 +143,7 @@ static void audit_records(void **state)
          "{\"time\":\"2027-01-01T12:30:15.042Z\",\"who\":\"laptop\",\"authority\":\"worker\","
          "\"what\":\"call\",\"target\":\"fs/read\",\"from\":\"[::1]:443\",\"alpn\":\"alknet/call\","
          "\"request\":\"r 1\\u000a\\\"\",\"reason\":\"scope \xef\xbf\xbd\",\"allowed\":false}"},
-        {&bare, ALK_AUDIT_TEXT,
-         "1970-01-01T00:00:00.000Z audit who=- what=- from=- allowed=yes"},
+        {&bare, ALK_AUDIT_TEXT, "1970-01-01T00:00:00.000Z audit who=- what=- from=- allowed=yes"},
         {&bare, ALK_AUDIT_JSON,
          "{\"time\":\"1970-01-01T00:00:00.000Z\",\"who\":null,\"what\":null,\"from\":null,"
          "\"allowed\":true}"},
@@ -161,8 +163,14 @@ static void the_longest_record_fits(void **state)
     (void)state;
     static uint8_t bytes[1000];
     struct alk_span s = alk_span(bytes, sizeof(bytes));
-    struct alk_audit_record r = {.who = s, .authority = s, .what = s, .target = s, .alpn = s,
-                                 .request_id = s, .reason = s, .remote = "192.0.2.1:1"};
+    struct alk_audit_record r = {.who = s,
+                                 .authority = s,
+                                 .what = s,
+                                 .target = s,
+                                 .alpn = s,
+                                 .request_id = s,
+                                 .reason = s,
+                                 .remote = "192.0.2.1:1"};
     for (int format = ALK_AUDIT_TEXT; format <= ALK_AUDIT_JSON; format++) {
         for (unsigned c = 0; c < 256; c += 15) {
             struct alk_buf b;
@@ -244,8 +252,8 @@ static const char *const hostile[] = {
     "\\n" FORGED,
     "%0a" FORGED,
     "203.0.113.66",
-    /* 300 bytes that each become four characters. */
-#define FF_10 "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+/* 300 bytes that each become four characters. */
+#define FF_10  "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 #define FF_100 FF_10 FF_10 FF_10 FF_10 FF_10 FF_10 FF_10 FF_10 FF_10 FF_10
     FF_100 FF_100 FF_100,
 };

@@ -151,8 +151,10 @@ static void every_day_there_and_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dates),         cmocka_unit_test(what_is_no_date),
-        cmocka_unit_test(expiries),      cmocka_unit_test(printed),
+        cmocka_unit_test(dates),
+        cmocka_unit_test(what_is_no_date),
+        cmocka_unit_test(expiries),
+        cmocka_unit_test(printed),
         cmocka_unit_test(every_day_there_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,13 +33,13 @@ static const char V1_CERT[] =
     "5ac1465f97d724d75465a1cd0c46d069825e9f07871d4804347bac0221008cf19047e45091422d6af148dfd8"
     "d71c7217d56e37b1d96efbd4f2c42e51342b";
 
-#define ED_KEY "21dd1eb93665cb13851672efbefbb856eb0482753a87cf2c91c25f5673561b99"
-#define ED_SPKI "302a300506032b6570032100" ED_KEY
+#define ED_KEY       "21dd1eb93665cb13851672efbefbb856eb0482753a87cf2c91c25f5673561b99"
+#define ED_SPKI      "302a300506032b6570032100" ED_KEY
 #define ED_SPKI_NAME "spki:ace3c789e145743a2f2e217a84fc216cd3f05213e21ea5b8e853b6680c653b99"
 #define ED_CERT_NAME "cert:c058420e3d18327cbb8c1391fffa690f86ab7b60045cb90bb343bb32cff5db99"
-#define ED_SSH_NAME "SHA256:QXhdx+mqJeN0i74FK7FDWpMRShnAiKuCNNNm59SpXDo"
-#define ED_SSH_B64 "AAAAC3NzaC1lZDI1NTE5AAAAICHdHrk2ZcsThRZy7777uFbrBIJ1OofPLJHCX1ZzVhuZ"
-#define ED_ADDRESS "r8qt7qjsczft8besqmz5767ak5iojyui8kdh6mrtajxich4sdqco"
+#define ED_SSH_NAME  "SHA256:QXhdx+mqJeN0i74FK7FDWpMRShnAiKuCNNNm59SpXDo"
+#define ED_SSH_B64   "AAAAC3NzaC1lZDI1NTE5AAAAICHdHrk2ZcsThRZy7777uFbrBIJ1OofPLJHCX1ZzVhuZ"
+#define ED_ADDRESS   "r8qt7qjsczft8besqmz5767ak5iojyui8kdh6mrtajxich4sdqco"
 #define EC_SPKI_NAME "spki:9ad1a3a1eedf3a9a00a9cf27e9bc7be3be28aad883e6857ad8ccf14c4e41d866"
 #define EC_CERT_NAME "cert:0219e040b940413bf19601fdd65aacaf54346249cecdc703b2d6a38bcf1485a6"
 #define V1_CERT_NAME "cert:97e49f26f30c47e06c8f8bbe8078b6191fb0ae7040fd8164d8f95b9c5b5acbae"
@@ -69,9 +69,13 @@ static void what_tls_shows_has_all_its_names(void **state)
         const char *der;
         const char *want[4];
     } cases[] = {
-        {"an Ed25519 raw key", ALK_CERT_RAW_KEY, ED_SPKI,
+        {"an Ed25519 raw key",
+         ALK_CERT_RAW_KEY,
+         ED_SPKI,
          {"ed25519:" ED_KEY, ED_SPKI_NAME, ED_SSH_NAME, ""}},
-        {"an Ed25519 certificate", ALK_CERT_X509, ED_CERT,
+        {"an Ed25519 certificate",
+         ALK_CERT_X509,
+         ED_CERT,
          {"ed25519:" ED_KEY, ED_SPKI_NAME, ED_CERT_NAME, ED_SSH_NAME}},
         {"a P-256 certificate", ALK_CERT_X509, EC_CERT, {EC_SPKI_NAME, EC_CERT_NAME, "", ""}},
         {"a version 1 certificate", ALK_CERT_X509, V1_CERT, {EC_SPKI_NAME, V1_CERT_NAME, "", ""}},
@@ -271,8 +275,7 @@ static void what_is_no_key_is_refused_with_a_reason(void **state)
          "64 hexadecimal"},
         {"65 digits", "ed25519:" ED_KEY "0", "64 hexadecimal"},
         {"a letter that is no digit",
-         "spki:g1dd1eb93665cb13851672efbefbb856eb0482753a87cf2c91c25f5673561b99",
-         "64 hexadecimal"},
+         "spki:g1dd1eb93665cb13851672efbefbb856eb0482753a87cf2c91c25f5673561b99", "64 hexadecimal"},
         {"the prefix in upper case", "ED25519:" ED_KEY, "not a key"},
         {"a space after the prefix", "ed25519: " ED_KEY, "64 hexadecimal"},
         {"42 characters", "SHA256:QXhdx+mqJeN0i74FK7FDWpMRShnAiKuCNNNm59SpXD", "43 base64"},
@@ -289,10 +292,10 @@ static void what_is_no_key_is_refused_with_a_reason(void **state)
         {"options before the key", "restrict ssh-ed25519 " ED_SSH_B64, "not a key"},
         {"an address of 51 characters", "r8qt7qjsczft8besqmz5767ak5iojyui8kdh6mrtajxich4sdqc",
          "not a key"},
-        {"a letter that z-base-32 lacks",
-         "l8qt7qjsczft8besqmz5767ak5iojyui8kdh6mrtajxich4sdqco", "not a key"},
-        {"an address with spare bits",
-         "r8qt7qjsczft8besqmz5767ak5iojyui8kdh6mrtajxich4sdqcb", "not a key"},
+        {"a letter that z-base-32 lacks", "l8qt7qjsczft8besqmz5767ak5iojyui8kdh6mrtajxich4sdqco",
+         "not a key"},
+        {"an address with spare bits", "r8qt7qjsczft8besqmz5767ak5iojyui8kdh6mrtajxich4sdqcb",
+         "not a key"},
         {"two keys", "ed25519:" ED_KEY " ed25519:" ED_KEY, "64 hexadecimal"},
     };
     (void)state;

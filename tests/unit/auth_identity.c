@@ -3,13 +3,20 @@
 
 #include "support/oom.h"
 
-#define S(text) {(const uint8_t *)(text), sizeof(text) - 1}
+#define S(text)                                                                                    \
+    {                                                                                              \
+        (const uint8_t *)(text), sizeof(text) - 1                                                  \
+    }
 
 static const struct alk_span SCOPES[] = {S("fs:read"), S("git:*")};
 static const struct alk_span READ_WRITE[] = {S("read"), S("write")};
 static const struct alk_span DEV[] = {S("refs/heads/dev/*"), S("refs/tags/**")};
 static const struct alk_grant GRANTS[] = {
-    {.type = S("repo"), .name = S("team/*"), .actions = READ_WRITE, .action_count = 2, .refs = DEV,
+    {.type = S("repo"),
+     .name = S("team/*"),
+     .actions = READ_WRITE,
+     .action_count = 2,
+     .refs = DEV,
      .ref_count = 2},
     {.type = S("repo"), .name = S("public/**")},
     {.type = S("topic"), .name = S("alerts"), .actions = READ_WRITE + 1, .action_count = 1},
@@ -77,8 +84,8 @@ static void nobody_holds_nothing(void **state)
 {
     (void)state;
     assert_false(alk_identity_has_scope(NULL, ALK_LIT("a")));
-    assert_false(alk_identity_may(NULL, ALK_LIT("repo"), ALK_LIT("a"), ALK_LIT("read"),
-                                  ALK_LIT("")));
+    assert_false(
+        alk_identity_may(NULL, ALK_LIT("repo"), ALK_LIT("a"), ALK_LIT("read"), ALK_LIT("")));
     assert_int_equal(alk_identity_id(NULL).n, 0);
     assert_int_equal(alk_identity_scope_count(NULL), 0);
     assert_int_equal(alk_identity_scope(NULL, 0).n, 0);
@@ -91,8 +98,8 @@ static void nobody_holds_nothing(void **state)
 static void admin_is_not_granted_resources(void **state)
 {
     static const struct alk_span admin[] = {S("admin")};
-    static const struct alk_identity_spec spec = {.id = S("root"), .scopes = admin,
-                                                  .scope_count = 1};
+    static const struct alk_identity_spec spec = {
+        .id = S("root"), .scopes = admin, .scope_count = 1};
     (void)state;
     const struct alk_identity *identity = NULL;
     check_err(alk_identity_new(NULL, &spec, NULL, 0, &identity), ALK_OK);
@@ -126,10 +133,20 @@ static void ids(void **state)
         const char *id;
         bool is_valid;
     } cases[] = {
-        {"a", true},        {"0", true},    {"a.b-c_d", true}, {"laptop.example.org", true},
-        {"", false},        {".a", false},  {"-a", false},     {"_a", false},
-        {"A", false},       {"a b", false}, {"a/b", false},    {"a:b", false},
-        {"\xc3\xa4", false}, {"a\n", false},
+        {"a", true},
+        {"0", true},
+        {"a.b-c_d", true},
+        {"laptop.example.org", true},
+        {"", false},
+        {".a", false},
+        {"-a", false},
+        {"_a", false},
+        {"A", false},
+        {"a b", false},
+        {"a/b", false},
+        {"a:b", false},
+        {"\xc3\xa4", false},
+        {"a\n", false},
         {"0123456789012345678901234567890123456789012345678901234567890123", true},
         {"01234567890123456789012345678901234567890123456789012345678901234", false},
     };
@@ -183,13 +200,14 @@ static void what_is_wrong_is_refused_with_a_reason(void **state)
     check_grant("a ref with a space",
                 (struct alk_grant){.type = type, .name = name, .refs = spaced, .ref_count = 1},
                 "ref");
-    check_grant("too many actions",
-                (struct alk_grant){.type = type, .name = name, .actions = many,
-                                   .action_count = ALK_GRANT_ACTIONS_MAX + 1},
-                "at most 16 actions");
+    check_grant(
+        "too many actions",
+        (struct alk_grant){
+            .type = type, .name = name, .actions = many, .action_count = ALK_GRANT_ACTIONS_MAX + 1},
+        "at most 16 actions");
     check_grant("too many refs",
-                (struct alk_grant){.type = type, .name = name, .refs = many,
-                                   .ref_count = ALK_GRANT_REFS_MAX + 1},
+                (struct alk_grant){
+                    .type = type, .name = name, .refs = many, .ref_count = ALK_GRANT_REFS_MAX + 1},
                 "32 refs");
 }
 

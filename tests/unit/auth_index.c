@@ -6,17 +6,21 @@
 
 #include <pthread.h>
 
-#define S(text) {(const uint8_t *)(text), sizeof(text) - 1}
+#define S(text)                                                                                    \
+    {                                                                                              \
+        (const uint8_t *)(text), sizeof(text) - 1                                                  \
+    }
 
-#define KEY_A "ed25519:21dd1eb93665cb13851672efbefbb856eb0482753a87cf2c91c25f5673561b99"
+#define KEY_A      "ed25519:21dd1eb93665cb13851672efbefbb856eb0482753a87cf2c91c25f5673561b99"
 #define KEY_A_SPKI "spki:ace3c789e145743a2f2e217a84fc216cd3f05213e21ea5b8e853b6680c653b99"
-#define KEY_A_SSH "SHA256:QXhdx+mqJeN0i74FK7FDWpMRShnAiKuCNNNm59SpXDo"
-#define KEY_A_LINE "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICHdHrk2ZcsThRZy7777uFbrBIJ1OofPLJHCX1ZzVhuZ"
+#define KEY_A_SSH  "SHA256:QXhdx+mqJeN0i74FK7FDWpMRShnAiKuCNNNm59SpXDo"
+#define KEY_A_LINE                                                                                 \
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICHdHrk2ZcsThRZy7777uFbrBIJ1OofPLJHCX1ZzVhuZ"
 #define KEY_A_ADDRESS "r8qt7qjsczft8besqmz5767ak5iojyui8kdh6mrtajxich4sdqco"
-#define KEY_B "ed25519:01b467a3b7913ab27a04a8edf2f3fb074cfe0ecf4babe108d67be3853b0f26c5"
-#define CERT_A "cert:c058420e3d18327cbb8c1391fffa690f86ab7b60045cb90bb343bb32cff5db99"
+#define KEY_B         "ed25519:01b467a3b7913ab27a04a8edf2f3fb074cfe0ecf4babe108d67be3853b0f26c5"
+#define CERT_A        "cert:c058420e3d18327cbb8c1391fffa690f86ab7b60045cb90bb343bb32cff5db99"
 
-#define TOKEN "alk_Ab3dEf9h_0123456789abcdefghijAB"
+#define TOKEN   "alk_Ab3dEf9h_0123456789abcdefghijAB"
 #define TOKEN_2 "alk_Zz3dEf9h_0123456789abcdefghijAB"
 
 static struct alk_prng g_seed;
@@ -38,8 +42,7 @@ static struct alk_auth_builder *builder(void)
 static alk_err add_peer(struct alk_auth_builder *b, const char *id, const char *where)
 {
     static const struct alk_span scopes[] = {S("fs:*"), S("git:read")};
-    struct alk_identity_spec spec = {
-        .id = alk_span_str(id), .scopes = scopes, .scope_count = 2};
+    struct alk_identity_spec spec = {.id = alk_span_str(id), .scopes = scopes, .scope_count = 2};
     return alk_auth_builder_add_identity(b, &spec, where);
 }
 
@@ -99,8 +102,8 @@ static alk_err by_token(const struct alk_auth_index *index, const char *text, ui
 
 static void a_key_resolves_by_any_name_it_was_given(void **state)
 {
-    static const char *const forms[] = {KEY_A, KEY_A_SPKI, KEY_A_SSH, KEY_A_LINE, KEY_A_ADDRESS,
-                                        CERT_A};
+    static const char *const forms[] = {KEY_A,      KEY_A_SPKI,    KEY_A_SSH,
+                                        KEY_A_LINE, KEY_A_ADDRESS, CERT_A};
     static const char *const seen[] = {KEY_A, KEY_A_SPKI, CERT_A, KEY_A_SSH};
     (void)state;
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
@@ -449,8 +452,7 @@ static void overlapping_indexes_are_told_apart(void **state)
     const struct alk_auth_index *a = small("laptop", KEY_A, TOKEN, "a.yaml");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char why[400] = "";
-        const struct alk_auth_index *b =
-            small(cases[i].id, cases[i].key, cases[i].token, "store");
+        const struct alk_auth_index *b = small(cases[i].id, cases[i].key, cases[i].token, "store");
         assert_int_equal(alk_auth_index_overlaps(a, b, why, sizeof(why)), cases[i].why != NULL);
         assert_string_equal(why, cases[i].why == NULL ? "" : cases[i].why);
         alk_auth_index_unref(b);

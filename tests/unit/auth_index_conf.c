@@ -10,7 +10,7 @@
 #define KEY_A "ed25519:21dd1eb93665cb13851672efbefbb856eb0482753a87cf2c91c25f5673561b99"
 #define TOKEN "alk_Ab3dEf9h_0123456789abcdefghijAB"
 /* printf %s TOKEN | sha256sum */
-#define HASH "sha256:f53aedb16e5b2367fd96ccddae79896045704bed0db20183f3aa3dc7f483c679"
+#define HASH  "sha256:f53aedb16e5b2367fd96ccddae79896045704bed0db20183f3aa3dc7f483c679"
 
 static struct alk_prng g_seed;
 
@@ -107,8 +107,7 @@ static void peers_and_tokens_of_a_document(void **state)
     check_err(alk_auth_index_by_token(index, ALK_LIT(TOKEN), 1798761599, &by_token), ALK_OK);
     assert_true(alk_identity_has_scope(by_token, ALK_LIT("fs:read")));
     assert_false(alk_identity_has_scope(by_token, ALK_LIT("fs:write")));
-    check_err(alk_auth_index_by_token(index, ALK_LIT(TOKEN), 1798761600, &by_token),
-              ALK_E_EXPIRED);
+    check_err(alk_auth_index_by_token(index, ALK_LIT(TOKEN), 1798761600, &by_token), ALK_E_EXPIRED);
     alk_auth_index_unref(index);
 }
 
@@ -178,7 +177,8 @@ static void values_are_checked_where_they_stand(void **state)
         const struct alk_static_config *fixed = NULL;
         const struct alk_dynamic_config *config = NULL;
         struct alk_conf_errors errors = {0};
-        struct alk_config_options o = {.text = alk_span_str(cases[i].text), .name = "node.yaml",
+        struct alk_config_options o = {.text = alk_span_str(cases[i].text),
+                                       .name = "node.yaml",
                                        .default_data_dir = "/var/lib/alknet"};
         print_message("%s\n", cases[i].name);
         check_err(alk_config_load(&o, &errors, &fixed, &config), ALK_E_CONFIG);

@@ -62,7 +62,8 @@ static void addresses_that_count_as_one(void **state)
 
 static void what_is_no_address_never_counts(void **state)
 {
-    static const char *const cases[] = {"memory", "", "admin", "192.0.2.1", "example.org:1", "[]:1"};
+    static const char *const cases[] = {"memory",        "",    "admin", "192.0.2.1",
+                                        "example.org:1", "[]:1"};
     (void)state;
     struct alk_auth_limit *limit = make(NULL);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -283,8 +284,8 @@ static alk_err body(const struct alk_mem *mem, void *ctx)
     (void)ctx;
     struct alk_auth_limit *limit = NULL;
     struct alk_rand rand = alk_prng_rand(&g_seed);
-    ALK_TRY(alk_auth_limit_new(mem, &rand, &(struct alk_auth_limit_options){.entries = 100},
-                               &limit));
+    ALK_TRY(
+        alk_auth_limit_new(mem, &rand, &(struct alk_auth_limit_options){.entries = 100}, &limit));
     alk_auth_limit_free(limit);
     return ALK_OK;
 }

@@ -3,7 +3,7 @@
 
 #include "support/oom.h"
 
-#define KEY "ed25519:21dd1eb93665cb13851672efbefbb856eb0482753a87cf2c91c25f5673561b99"
+#define KEY   "ed25519:21dd1eb93665cb13851672efbefbb856eb0482753a87cf2c91c25f5673561b99"
 #define TOKEN "alk_Ab3dEf9h_0123456789abcdefghijAB"
 
 /* What came back. */

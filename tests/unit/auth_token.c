@@ -97,7 +97,10 @@ static void what_is_no_token_is_refused(void **state)
         {"the byte after Z", "alk_[b3dEf9h_0123456789abcdefghijAB", false},
         {"the byte before a", "alk_Ab3dEf9h_`123456789abcdefghijAB", false},
         {"the byte after z", "alk_Ab3dEf9h_{123456789abcdefghijAB", false},
-        {"a byte over 127", "alk_Ab3dEf9h_\xb1" "123456789abcdefghijAB", false},
+        {"a byte over 127",
+         "alk_Ab3dEf9h_\xb1"
+         "123456789abcdefghijAB",
+         false},
         {"a plus", "alk_Ab3dEf9h_+123456789abcdefghijAB", false},
     };
     (void)state;
@@ -108,8 +111,10 @@ static void what_is_no_token_is_refused(void **state)
         assert_int_equal(prefix.n, cases[i].is_token ? 8 : 0);
     }
     struct alk_span prefix = {NULL, 0};
-    assert_false(
-        alk_token_parse(alk_span("alk_Ab3dEf9h_\0" "123456789abcdefghijAB", 35), &prefix));
+    assert_false(alk_token_parse(alk_span("alk_Ab3dEf9h_\0"
+                                          "123456789abcdefghijAB",
+                                          35),
+                                 &prefix));
     /* Every byte value in the last place: exactly 62 of them make a token. */
     unsigned good = 0;
     char text[] = "alk_Ab3dEf9h_0123456789abcdefghijAB";

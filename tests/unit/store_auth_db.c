@@ -9,11 +9,14 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define S(text) {(const uint8_t *)(text), sizeof(text) - 1}
+#define S(text)                                                                                    \
+    {                                                                                              \
+        (const uint8_t *)(text), sizeof(text) - 1                                                  \
+    }
 
-#define KEY_A "ed25519:21dd1eb93665cb13851672efbefbb856eb0482753a87cf2c91c25f5673561b99"
+#define KEY_A     "ed25519:21dd1eb93665cb13851672efbefbb856eb0482753a87cf2c91c25f5673561b99"
 #define KEY_A_SSH "SHA256:QXhdx+mqJeN0i74FK7FDWpMRShnAiKuCNNNm59SpXDo"
-#define KEY_B "ed25519:01b467a3b7913ab27a04a8edf2f3fb074cfe0ecf4babe108d67be3853b0f26c5"
+#define KEY_B     "ed25519:01b467a3b7913ab27a04a8edf2f3fb074cfe0ecf4babe108d67be3853b0f26c5"
 
 enum { NOW = 1798761600 };
 
@@ -81,8 +84,12 @@ static const struct alk_span SCOPES[] = {S("fs:*"), S("git:read")};
 static const struct alk_span ACTIONS[] = {S("read"), S("write")};
 static const struct alk_span REFS[] = {S("refs/heads/*"), S("refs/tags/**")};
 static const struct alk_grant GRANTS[] = {
-    {.type = S("repo"), .name = S("team/* and more"), .actions = ACTIONS, .action_count = 2,
-     .refs = REFS, .ref_count = 2},
+    {.type = S("repo"),
+     .name = S("team/* and more"),
+     .actions = ACTIONS,
+     .action_count = 2,
+     .refs = REFS,
+     .ref_count = 2},
     {.type = S("repo"), .name = S("public/**")},
 };
 
@@ -589,7 +596,8 @@ static void a_store_of_another_version_is_migrated_in_order(void **state)
         "UPDATE t SET v = v * 10;",
         "UPDATE t SET v = v + 2;",
     };
-    static const char *const broken[] = {"", "", "", "UPDATE t SET v = 77; UPDATE nothing SET v = 1;"};
+    static const char *const broken[] = {"", "", "",
+                                         "UPDATE t SET v = 77; UPDATE nothing SET v = 1;"};
     struct alk_db_schema schema = {.application_id = 7, .migrations = steps, .count = 1};
     struct alk_db *db = NULL;
     char path[128], message[ALK_DB_MESSAGE_SIZE];
@@ -697,8 +705,11 @@ static alk_err body(const struct alk_mem *mem, void *ctx)
     const struct alk_auth_index *index = NULL;
     char token[ALK_TOKEN_SIZE];
     struct alk_span keys[] = {ALK_LIT(KEY_A)};
-    struct alk_identity_spec spec = {.id = ALK_LIT("laptop"), .scopes = SCOPES, .scope_count = 2,
-                                     .grants = GRANTS, .grant_count = 2};
+    struct alk_identity_spec spec = {.id = ALK_LIT("laptop"),
+                                     .scopes = SCOPES,
+                                     .scope_count = 2,
+                                     .grants = GRANTS,
+                                     .grant_count = 2};
     struct alk_auth_db_token_spec t = {
         .id = ALK_LIT("laptop"), .is_narrowed = true, .scopes = SCOPES, .scope_count = 2};
     (void)unlink(f->file);

@@ -13,9 +13,9 @@ const char *alk_auth_reason(alk_err err)
         alk_err err;
         const char *word;
     } words[] = {
-        {ALK_E_AUTH, "unknown"},          {ALK_E_EXPIRED, "expired"},
-        {ALK_E_REVOKED, "revoked"},       {ALK_E_UNAVAILABLE, "unavailable"},
-        {ALK_E_LIMIT, "limit"},           {ALK_E_FORBIDDEN, "forbidden"},
+        {ALK_E_AUTH, "unknown"},        {ALK_E_EXPIRED, "expired"},
+        {ALK_E_REVOKED, "revoked"},     {ALK_E_UNAVAILABLE, "unavailable"},
+        {ALK_E_LIMIT, "limit"},         {ALK_E_FORBIDDEN, "forbidden"},
         {ALK_E_MALFORMED, "malformed"},
     };
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

@@ -19,7 +19,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define ALK_AUTH_LOG_COMPONENT "auth"
+#define ALK_AUTH_LOG_COMPONENT    "auth"
 /* Longest login line: whole within one message of the log. */
 #define ALK_AUTH_FAILURE_LINE_MAX 850
 
@@ -27,7 +27,7 @@
 #define ALK_AUDIT_LINE_MAX 16384
 
 struct alk_auth_failure {
-    const char *remote;     /* as in alk_auth_context: the port is cut off */
+    const char *remote; /* as in alk_auth_context: the port is cut off */
     struct alk_span alpn;
     struct alk_span method; /* "key", "token", "none", or a handler's own */
     struct alk_span reason; /* see alk_auth_reason */
@@ -42,14 +42,14 @@ ALK_NODISCARD alk_err alk_auth_failure_line(struct alk_buf *b,
 /* Who did what, from where, allowed or not. Absent values are empty spans. */
 struct alk_audit_record {
     uint64_t unix_ms;
-    struct alk_span who;        /* identity id; empty: nobody */
-    struct alk_span authority;  /* on whose scopes it ran, when not who's */
-    struct alk_span what;       /* "call", "token.new", "login", "reload", ... */
-    struct alk_span target;     /* operation, repository, peer id, token prefix */
-    const char *remote;         /* "192.0.2.1:443", "admin", or NULL */
+    struct alk_span who;       /* identity id; empty: nobody */
+    struct alk_span authority; /* on whose scopes it ran, when not who's */
+    struct alk_span what;      /* "call", "token.new", "login", "reload", ... */
+    struct alk_span target;    /* operation, repository, peer id, token prefix */
+    const char *remote;        /* "192.0.2.1:443", "admin", or NULL */
     struct alk_span alpn;
     struct alk_span request_id;
-    struct alk_span reason;     /* why not, or a note */
+    struct alk_span reason; /* why not, or a note */
     bool is_allowed;
 };
 enum alk_audit_format { ALK_AUDIT_TEXT, ALK_AUDIT_JSON };

@@ -46,8 +46,8 @@ static bool take_day(struct alk_span *s, uint64_t *ret_days)
     if (year < 1970 || month < 1 || month > 12 || day < 1 || day > month_days(year, month)) {
         return false;
     }
-    *ret_days = year_start(year) + MONTH_START[month - 1] + (month > 2 && is_leap(year) ? 1 : 0) +
-                day - 1;
+    *ret_days =
+        year_start(year) + MONTH_START[month - 1] + (month > 2 && is_leap(year) ? 1 : 0) + day - 1;
     return true;
 }
 

@@ -8,8 +8,8 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define ALK_DATE_SIZE 25 /* "2027-01-01T00:00:00.000Z" and a zero */
-#define ALK_DATE_MAX ((uint64_t)253402300799) /* 9999-12-31T23:59:59Z */
+#define ALK_DATE_SIZE 25                       /* "2027-01-01T00:00:00.000Z" and a zero */
+#define ALK_DATE_MAX  ((uint64_t)253402300799) /* 9999-12-31T23:59:59Z */
 
 /* "2027-01-01" (its first second, UTC) or RFC 3339 "2027-01-01T12:00:00Z",
  * "...+02:00", fractions of a second cut off. ALK_E_INVALID. */

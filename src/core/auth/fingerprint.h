@@ -19,12 +19,12 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define ALK_KEY_NAMES_MAX 4
-#define ALK_ED25519_SIZE 32
+#define ALK_KEY_NAMES_MAX     4
+#define ALK_ED25519_SIZE      32
 #define ALK_ED25519_SPKI_SIZE 44
 /* Largest certificate or key that is looked at, in bytes. */
-#define ALK_KEY_DER_MAX 65536
-#define ALK_Z32_ADDRESS_SIZE 53 /* 52 characters and a zero */
+#define ALK_KEY_DER_MAX       65536
+#define ALK_Z32_ADDRESS_SIZE  53 /* 52 characters and a zero */
 
 /* Names, most specific first, in the shape of alk_auth_context.fingerprints;
  * unused ones are "". */

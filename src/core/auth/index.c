@@ -91,8 +91,7 @@ const char *alk_auth_index_where(const struct alk_auth_index *index, struct alk_
 struct alk_span alk_auth_index_key_owner(const struct alk_auth_index *index,
                                          struct alk_span key_name)
 {
-    const struct alk_index_key *key =
-        index == NULL ? NULL : alk_map_get(&index->key_map, key_name);
+    const struct alk_index_key *key = index == NULL ? NULL : alk_map_get(&index->key_map, key_name);
     return key == NULL ? (struct alk_span){NULL, 0} : alk_identity_id(key->owner->identity);
 }
 
@@ -103,8 +102,7 @@ alk_err alk_auth_index_by_keys(const struct alk_auth_index *index,
     const struct alk_index_peer *owner = NULL;
     for (size_t i = 0; index != NULL && i < count; i++) {
         struct alk_span name = alk_span_str(fingerprints[i]);
-        const struct alk_index_key *key =
-            name.n == 0 ? NULL : alk_map_get(&index->key_map, name);
+        const struct alk_index_key *key = name.n == 0 ? NULL : alk_map_get(&index->key_map, name);
         if (key == NULL) {
             continue;
         }

@@ -26,8 +26,8 @@
 #include "core/auth/token.h"
 
 #define ALK_AUTH_IDENTITIES_MAX 65536
-#define ALK_AUTH_KEYS_MAX 262144
-#define ALK_AUTH_TOKENS_MAX 262144
+#define ALK_AUTH_KEYS_MAX       262144
+#define ALK_AUTH_TOKENS_MAX     262144
 
 struct alk_auth_index;
 struct alk_auth_builder;
@@ -54,7 +54,8 @@ alk_err alk_auth_builder_add_token(struct alk_auth_builder *b, const struct alk_
 /* The `auth` section of the configuration: peers and tokens, at their places.
  * NULL: none. ALK_OK also when there were mistakes: finish tells. ALK_E_NOMEM,
  * ALK_E_LIMIT. */
-ALK_NODISCARD alk_err alk_auth_builder_add_conf(struct alk_auth_builder *b, const struct alk_conf *auth);
+ALK_NODISCARD alk_err alk_auth_builder_add_conf(struct alk_auth_builder *b,
+                                                const struct alk_conf *auth);
 /* What is wrong so far, one "where: sentence" per line, zero-terminated; "" if
  * nothing is. Until the next call on the builder. */
 const char *alk_auth_builder_message(struct alk_auth_builder *b);

@@ -252,8 +252,7 @@ static alk_err token_add(struct alk_auth_builder *b, const struct alk_auth_token
 {
     char why[WHY_SIZE] = "";
     node->where = keep_where(b, where);
-    alk_err err = node->where == NULL ? ALK_E_NOMEM
-                                      : token_fill(b, token, node, why, sizeof(why));
+    alk_err err = node->where == NULL ? ALK_E_NOMEM : token_fill(b, token, node, why, sizeof(why));
     if (err == ALK_E_INVALID) {
         return mistake(b, where, "%s", why);
     }
@@ -336,8 +335,7 @@ static alk_err own_tokens(struct alk_auth_builder *b)
     while (at != NULL) {
         struct alk_index_token *token = ALK_CONTAINER(at, struct alk_index_token, link);
         at = alk_list_next(&index->tokens, at);
-        const struct alk_index_peer *peer =
-            alk_map_get(&index->peer_map, alk_span_str(token->id));
+        const struct alk_index_peer *peer = alk_map_get(&index->peer_map, alk_span_str(token->id));
         if (peer != NULL) {
             ALK_TRY(token_own(index, token, peer->identity));
         } else if (token->may_dangle) {

@@ -39,8 +39,8 @@ static struct alk_grant read_grant(const struct alk_conf *at, struct alk_span ty
         grant.action_count =
             read_list(alk_conf_get(at, "actions"), words, ALK_GRANT_ACTIONS_MAX + 1);
         grant.refs = words + grant.action_count;
-        grant.ref_count = read_list(alk_conf_get(at, "refs"), words + grant.action_count,
-                                    ALK_GRANT_REFS_MAX + 1);
+        grant.ref_count =
+            read_list(alk_conf_get(at, "refs"), words + grant.action_count, ALK_GRANT_REFS_MAX + 1);
     }
     return grant;
 }
@@ -84,8 +84,8 @@ static alk_err add_peer(struct alk_auth_builder *b, const struct alk_conf *peer,
     for (size_t i = 0; i < alk_conf_count(keys); i++) {
         const struct alk_conf *key = alk_conf_at(keys, i);
         alk_conf_where(key, tmp->where, sizeof(tmp->where));
-        ALK_TRY(unless_mistake(
-            alk_auth_builder_add_key(b, spec.id, alk_conf_span(key), tmp->where)));
+        ALK_TRY(
+            unless_mistake(alk_auth_builder_add_key(b, spec.id, alk_conf_span(key), tmp->where)));
     }
     return ALK_OK;
 }
@@ -115,8 +115,7 @@ static alk_err add_token(struct alk_auth_builder *b, const struct alk_conf *conf
     return unless_mistake(alk_auth_builder_add_token(b, &token, false, tmp->where));
 }
 
-static alk_err add_all(struct alk_auth_builder *b, const struct alk_conf *auth,
-                       struct scratch *tmp)
+static alk_err add_all(struct alk_auth_builder *b, const struct alk_conf *auth, struct scratch *tmp)
 {
     const struct alk_conf *peers = alk_conf_get(auth, "peers");
     for (size_t i = 0; i < alk_conf_count(peers); i++) {

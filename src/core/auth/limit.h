@@ -22,8 +22,8 @@
 #include "base/span.h"
 #include "core/addr.h"
 
-#define ALK_AUTH_FAILURES_DEFAULT 6
-#define ALK_AUTH_WINDOW_DEFAULT (600 * ALK_SECOND)
+#define ALK_AUTH_FAILURES_DEFAULT      6
+#define ALK_AUTH_WINDOW_DEFAULT        (600 * ALK_SECOND)
 #define ALK_AUTH_LIMIT_ENTRIES_DEFAULT 65536
 
 /* An address as it is counted. Zeroed: none, never counted (memory, unix). */
@@ -39,9 +39,9 @@ struct alk_limit_key alk_limit_key_from_text(const char *remote);
 
 struct alk_auth_limit;
 struct alk_auth_limit_options {
-    unsigned max;     /* failures; 0: the default */
-    alk_time window;  /* 0: the default */
-    size_t entries;   /* addresses remembered; 0: the default */
+    unsigned max;    /* failures; 0: the default */
+    alk_time window; /* 0: the default */
+    size_t entries;  /* addresses remembered; 0: the default */
 };
 /* options NULL: defaults. ALK_E_NOMEM. The table's memory is taken here, once. */
 ALK_NODISCARD alk_err alk_auth_limit_new(const struct alk_mem *mem, const struct alk_rand *rand,
@@ -62,8 +62,7 @@ bool alk_auth_limit_fail(struct alk_auth_limit *limit, const struct alk_limit_ke
 alk_time alk_auth_limit_until(struct alk_auth_limit *limit, const struct alk_limit_key *key,
                               alk_time now);
 /* Addresses remembered at present, and windows forgotten because it was full. */
-void alk_auth_limit_stats(struct alk_auth_limit *limit, size_t *ret_entries,
-                          uint64_t *ret_evicted);
+void alk_auth_limit_stats(struct alk_auth_limit *limit, size_t *ret_entries, uint64_t *ret_evicted);
 
 /* One connection's account. Belongs to its loop. */
 struct alk_auth_meter {

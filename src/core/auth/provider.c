@@ -103,7 +103,8 @@ static bool question_copy(struct question *q, const struct alk_auth_query *query
         return false;
     }
     if (query->fingerprint_count > 0) {
-        memcpy(q->fingerprints, query->fingerprints, query->fingerprint_count * ALK_FINGERPRINT_MAX);
+        memcpy(q->fingerprints, query->fingerprints,
+               query->fingerprint_count * ALK_FINGERPRINT_MAX);
         q->query.fingerprints = (const char(*)[ALK_FINGERPRINT_MAX])q->fingerprints;
     }
     if (query->token.n > 0) {

@@ -13,18 +13,18 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define ALK_GRANTS_MAX 256       /* of one identity */
-#define ALK_GRANT_NAME_MAX 255   /* bytes of a name or ref pattern, and of a name asked for */
-#define ALK_GRANT_WORD_MAX 32    /* bytes of a type or an action */
+#define ALK_GRANTS_MAX        256 /* of one identity */
+#define ALK_GRANT_NAME_MAX    255 /* bytes of a name or ref pattern, and of a name asked for */
+#define ALK_GRANT_WORD_MAX    32  /* bytes of a type or an action */
 #define ALK_GRANT_ACTIONS_MAX 16
-#define ALK_GRANT_REFS_MAX 32
+#define ALK_GRANT_REFS_MAX    32
 
 struct alk_grant {
     struct alk_span type;           /* [a-z][a-z0-9_-]* */
     struct alk_span name;           /* glob, no control bytes */
     const struct alk_span *actions; /* [a-z][a-z0-9_-]*; none given means read */
     size_t action_count;
-    const struct alk_span *refs;    /* globs, no spaces or control bytes */
+    const struct alk_span *refs; /* globs, no spaces or control bytes */
     size_t ref_count;
 };
 

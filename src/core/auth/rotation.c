@@ -66,8 +66,8 @@ alk_err alk_rotation_verify(const struct alk_rotation *rotation)
 {
     uint8_t bytes[ALK_ROTATION_SIZE];
     alk_rotation_encode(rotation, bytes);
-    int bad = crypto_sign_verify_detached(rotation->signature, bytes, SIGNED_LEN,
-                                          rotation->old_key);
+    int bad =
+        crypto_sign_verify_detached(rotation->signature, bytes, SIGNED_LEN, rotation->old_key);
     return bad ? ALK_E_AUTH : ALK_OK;
 }
 

@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define ALK_ROTATION_SIZE 152
+#define ALK_ROTATION_SIZE      152
 #define ALK_ROTATION_TEXT_SIZE 220 /* 16 + 203 characters and a zero */
 #define ALK_ROTATION_CHAIN_MAX 8
 
@@ -52,8 +52,7 @@ ALK_NODISCARD alk_err alk_rotation_parse(struct alk_span text, struct alk_rotati
  * begin with '#' are skipped. *ret_n <= ALK_ROTATION_CHAIN_MAX, else ALK_E_LIMIT.
  * ALK_E_MALFORMED. */
 ALK_NODISCARD alk_err alk_rotation_parse_list(struct alk_span text,
-                                              struct alk_rotation ret[static 8],
-                                              size_t *ret_n);
+                                              struct alk_rotation ret[static 8], size_t *ret_n);
 
 /* Whether the statements, oldest first, lead from the pinned key to the one that
  * was presented; statements before the pinned key are skipped. Every statement on

@@ -16,11 +16,11 @@
 #include "base/rand.h"
 #include "base/span.h"
 
-#define ALK_TOKEN_PREFIX_LEN 8
-#define ALK_TOKEN_SECRET_LEN 22
-#define ALK_TOKEN_LEN 35  /* characters of the whole text */
-#define ALK_TOKEN_SIZE 36 /* and a zero */
-#define ALK_TOKEN_HASH_SIZE 32
+#define ALK_TOKEN_PREFIX_LEN     8
+#define ALK_TOKEN_SECRET_LEN     22
+#define ALK_TOKEN_LEN            35 /* characters of the whole text */
+#define ALK_TOKEN_SIZE           36 /* and a zero */
+#define ALK_TOKEN_HASH_SIZE      32
 #define ALK_TOKEN_HASH_TEXT_SIZE 72 /* "sha256:" + 64 hex and a zero */
 
 /* What a token is good for. Numbers are stored: never change them. */
@@ -33,11 +33,11 @@ enum alk_token_purpose {
 struct alk_auth_token {
     char prefix[ALK_TOKEN_PREFIX_LEN + 1];
     uint8_t hash[ALK_TOKEN_HASH_SIZE];
-    struct alk_span id;             /* of its identity; borrows */
-    bool is_narrowed;               /* false: all scopes of the identity */
-    const struct alk_span *scopes;  /* of a narrowed token; borrows */
+    struct alk_span id;            /* of its identity; borrows */
+    bool is_narrowed;              /* false: all scopes of the identity */
+    const struct alk_span *scopes; /* of a narrowed token; borrows */
     size_t scope_count;
-    uint64_t expires_at;            /* Unix seconds; 0: never */
+    uint64_t expires_at; /* Unix seconds; 0: never */
     enum alk_token_purpose purpose;
 };
 

@@ -16,37 +16,36 @@
 /* Lists of words (scopes of a token, actions, refs) are one text, separated by
  * spaces, which none of them can hold. token.peer is no foreign key: the peer may
  * stand in the configuration. */
-static const char VERSION_1[] =
-    "CREATE TABLE peer ("
-    "  id TEXT NOT NULL PRIMARY KEY,"
-    "  enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),"
-    "  created_at INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE peer_key ("
-    "  name TEXT NOT NULL PRIMARY KEY,"
-    "  peer TEXT NOT NULL REFERENCES peer (id) ON DELETE CASCADE,"
-    "  created_at INTEGER NOT NULL) STRICT;"
-    "CREATE INDEX peer_key_peer ON peer_key (peer);"
-    "CREATE TABLE peer_scope ("
-    "  peer TEXT NOT NULL REFERENCES peer (id) ON DELETE CASCADE,"
-    "  scope TEXT NOT NULL,"
-    "  UNIQUE (peer, scope)) STRICT;"
-    "CREATE TABLE peer_grant ("
-    "  peer TEXT NOT NULL REFERENCES peer (id) ON DELETE CASCADE,"
-    "  type TEXT NOT NULL,"
-    "  name TEXT NOT NULL,"
-    "  actions TEXT NOT NULL,"
-    "  refs TEXT NOT NULL) STRICT;"
-    "CREATE INDEX peer_grant_peer ON peer_grant (peer);"
-    "CREATE TABLE token ("
-    "  prefix TEXT NOT NULL PRIMARY KEY,"
-    "  hash BLOB NOT NULL CHECK (length(hash) = 32),"
-    "  peer TEXT NOT NULL,"
-    "  is_narrowed INTEGER NOT NULL CHECK (is_narrowed IN (0, 1)),"
-    "  scopes TEXT NOT NULL,"
-    "  expires_at INTEGER NOT NULL," /* 0: never */
-    "  created_at INTEGER NOT NULL,"
-    "  purpose INTEGER NOT NULL) STRICT;" /* enum alk_token_purpose */
-    "CREATE INDEX token_peer ON token (peer);";
+static const char VERSION_1[] = "CREATE TABLE peer ("
+                                "  id TEXT NOT NULL PRIMARY KEY,"
+                                "  enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),"
+                                "  created_at INTEGER NOT NULL) STRICT;"
+                                "CREATE TABLE peer_key ("
+                                "  name TEXT NOT NULL PRIMARY KEY,"
+                                "  peer TEXT NOT NULL REFERENCES peer (id) ON DELETE CASCADE,"
+                                "  created_at INTEGER NOT NULL) STRICT;"
+                                "CREATE INDEX peer_key_peer ON peer_key (peer);"
+                                "CREATE TABLE peer_scope ("
+                                "  peer TEXT NOT NULL REFERENCES peer (id) ON DELETE CASCADE,"
+                                "  scope TEXT NOT NULL,"
+                                "  UNIQUE (peer, scope)) STRICT;"
+                                "CREATE TABLE peer_grant ("
+                                "  peer TEXT NOT NULL REFERENCES peer (id) ON DELETE CASCADE,"
+                                "  type TEXT NOT NULL,"
+                                "  name TEXT NOT NULL,"
+                                "  actions TEXT NOT NULL,"
+                                "  refs TEXT NOT NULL) STRICT;"
+                                "CREATE INDEX peer_grant_peer ON peer_grant (peer);"
+                                "CREATE TABLE token ("
+                                "  prefix TEXT NOT NULL PRIMARY KEY,"
+                                "  hash BLOB NOT NULL CHECK (length(hash) = 32),"
+                                "  peer TEXT NOT NULL,"
+                                "  is_narrowed INTEGER NOT NULL CHECK (is_narrowed IN (0, 1)),"
+                                "  scopes TEXT NOT NULL,"
+                                "  expires_at INTEGER NOT NULL," /* 0: never */
+                                "  created_at INTEGER NOT NULL,"
+                                "  purpose INTEGER NOT NULL) STRICT;" /* enum alk_token_purpose */
+                                "CREATE INDEX token_peer ON token (peer);";
 
 static const char *const MIGRATIONS[] = {VERSION_1};
 static const struct alk_db_schema SCHEMA = {
@@ -75,8 +74,8 @@ alk_err alk_auth_db_open(const struct alk_mem *mem, const char *data_dir, char *
     struct alk_buf path;
     alk_buf_init(&path, mem, 4096);
     struct alk_auth_db *db = ALK_NEW(mem, struct alk_auth_db);
-    alk_err err = db == NULL ? ALK_E_NOMEM
-                             : alk_buf_printf(&path, "%s/%s", data_dir, ALK_AUTH_DB_FILE);
+    alk_err err =
+        db == NULL ? ALK_E_NOMEM : alk_buf_printf(&path, "%s/%s", data_dir, ALK_AUTH_DB_FILE);
     if (message != NULL) {
         (void)snprintf(message, ALK_DB_MESSAGE_SIZE, "%s", alk_err_text(err));
     }

@@ -73,8 +73,8 @@ struct alk_auth_db_token_spec {
  * stored nowhere. ALK_E_NOENT: no such id. ALK_E_INVALID: a scope is wrong, or
  * expires_at is not after now. */
 ALK_NODISCARD alk_err alk_auth_db_token_new(struct alk_auth_db *db, const struct alk_rand *rand,
-                                            const struct alk_auth_db_token_spec *spec,
-                                            uint64_t now, char ret[static ALK_TOKEN_SIZE]);
+                                            const struct alk_auth_db_token_spec *spec, uint64_t now,
+                                            char ret[static ALK_TOKEN_SIZE]);
 /* By its 8 public characters; the whole token and "alk_" + prefix are taken too.
  * ALK_E_NOENT; ALK_E_INVALID. */
 ALK_NODISCARD alk_err alk_auth_db_token_revoke(struct alk_auth_db *db, struct alk_span prefix);

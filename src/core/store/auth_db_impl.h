@@ -15,7 +15,6 @@ struct alk_auth_db {
 };
 
 /* Sets the message and returns err. */
-alk_err alk_auth_db_say(struct alk_auth_db *db, alk_err err, const char *fmt, ...)
-    ALK_PRINTF(3, 4);
+alk_err alk_auth_db_say(struct alk_auth_db *db, alk_err err, const char *fmt, ...) ALK_PRINTF(3, 4);
 
 #endif

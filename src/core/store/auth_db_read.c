@@ -59,8 +59,8 @@ static alk_err walk_open(struct walk *w)
         return ALK_E_NOMEM;
     }
     ALK_TRY(alk_db_prepare(db, "SELECT id, enabled, created_at FROM peer ORDER BY id", &w->peers));
-    ALK_TRY(alk_db_prepare(db, "SELECT name FROM peer_key WHERE peer = ?1 ORDER BY rowid",
-                           &w->keys));
+    ALK_TRY(
+        alk_db_prepare(db, "SELECT name FROM peer_key WHERE peer = ?1 ORDER BY rowid", &w->keys));
     ALK_TRY(alk_db_prepare(db, "SELECT scope FROM peer_scope WHERE peer = ?1 ORDER BY rowid",
                            &w->scopes));
     return alk_db_prepare(
@@ -171,8 +171,8 @@ static alk_err read_token(struct alk_auth_db *db, struct sqlite3_stmt *stmt, str
         .is_narrowed = alk_db_u64(stmt, 3) != 0,
         .scopes = r->scopes,
         .expires_at = alk_db_u64(stmt, 5),
-        .purpose = alk_db_u64(stmt, 7) == ALK_TOKEN_NORMAL ? ALK_TOKEN_NORMAL
-                                                           : ALK_TOKEN_INVITATION,
+        .purpose =
+            alk_db_u64(stmt, 7) == ALK_TOKEN_NORMAL ? ALK_TOKEN_NORMAL : ALK_TOKEN_INVITATION,
     };
     struct alk_span hash = alk_db_blob(stmt, 1);
     ret->scope_count = split(r, keep(r, alk_db_text(stmt, 4)), r->scopes, ALK_SCOPES_MAX);
@@ -218,8 +218,7 @@ static alk_err load_peer(void *ctx, const struct alk_auth_db_peer *peer)
     struct alk_auth_builder *b = ctx;
     ALK_TRY(unless_mistake(alk_auth_builder_add_identity(b, &peer->spec, "store")));
     for (size_t i = 0; i < peer->key_count; i++) {
-        ALK_TRY(unless_mistake(
-            alk_auth_builder_add_key(b, peer->spec.id, peer->keys[i], "store")));
+        ALK_TRY(unless_mistake(alk_auth_builder_add_key(b, peer->spec.id, peer->keys[i], "store")));
     }
     return ALK_OK;
 }

@@ -73,9 +73,9 @@ static alk_err err_of_errno(struct alk_db *db, const char *path, int number)
 {
     char text[128] = "";
     const char *why = strerror_r(number, text, sizeof(text));
-    alk_err err = number == ENOENT                       ? ALK_E_NOENT
-                  : number == EACCES || number == EPERM  ? ALK_E_PERM
-                                                         : ALK_E_IO;
+    alk_err err = number == ENOENT                      ? ALK_E_NOENT
+                  : number == EACCES || number == EPERM ? ALK_E_PERM
+                                                        : ALK_E_IO;
     return say(db, err, "%s: %s", path, why);
 }
 
@@ -189,8 +189,8 @@ alk_err alk_db_open(const struct alk_mem *mem, const char *path, const struct al
     db->mem = mem;
     alk_err err = prepare_file(db, path);
     if (err == ALK_OK) {
-        int rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX,
-                                 NULL);
+        int rc =
+            sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL);
         err = db->handle == NULL ? ALK_E_NOMEM : fail(db, rc);
     }
     if (err == ALK_OK) {

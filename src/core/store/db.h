@@ -25,7 +25,7 @@ struct alk_db_schema {
     uint32_t application_id;
     const char *const *migrations; /* SQL scripts */
     size_t count;                  /* the version this program knows */
-    int busy_ms; /* how long to wait for another process; 0: 5 s */
+    int busy_ms;                   /* how long to wait for another process; 0: 5 s */
 };
 
 /* Opens or creates. On failure message (ALK_DB_MESSAGE_SIZE bytes, may be NULL)
@@ -54,8 +54,7 @@ ALK_NODISCARD alk_err alk_db_exec(struct alk_db *db, const char *sql);
 /* One statement. Parameters are bound by position from 1; one that could not be
  * bound for lack of memory is NULL: declare columns NOT NULL. Free with
  * alk_db_done, which accepts NULL. */
-ALK_NODISCARD alk_err alk_db_prepare(struct alk_db *db, const char *sql,
-                                     struct sqlite3_stmt **ret);
+ALK_NODISCARD alk_err alk_db_prepare(struct alk_db *db, const char *sql, struct sqlite3_stmt **ret);
 /* Text and blobs are copied. */
 void alk_db_bind_text(struct sqlite3_stmt *stmt, int at, struct alk_span text);
 void alk_db_bind_blob(struct sqlite3_stmt *stmt, int at, struct alk_span blob);

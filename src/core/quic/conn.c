@@ -260,9 +260,10 @@ alk_err alk_quic_update_key(struct alk_conn *conn, alk_time now)
     if (c->phase != ALK_Q_LIVE || c->close.is_pending) {
         return ALK_E_CLOSED;
     }
-    if (ngtcp2_conn_initiate_key_update(c->nc, c->q->now) != 0) {
-        return ALK_E_STATE;
+    if (!c->base.auth.is_confirmed) {
+        return ALK_E_STATE; /* [RFC 9001 §6] not before the handshake is confirmed */
     }
+    c->wants_new_keys = true;
     alk_qconn_mark(c);
     return ALK_OK;
 }

@@ -132,6 +132,7 @@ struct alk_qconn {
     bool has_session_news; /* client: ticket or token since the last look */
     bool wants_credit;  /* open_stream said ALK_FULL */
     bool wants_ping;
+    bool wants_new_keys;
     bool got_reset;     /* a stateless reset came */
 };
 

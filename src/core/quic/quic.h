@@ -126,9 +126,12 @@ void alk_quic_release_finished(struct alk_conn *conn);
 /* Client: ticket, transport parameters and NEW_TOKEN for the next connection.
  * ALK_MORE: nothing (more) has come from the server. */
 ALK_NODISCARD alk_err alk_quic_client_session(struct alk_conn *conn, struct alk_buf *ret);
-/* Client: another local address, path validation by ngtcp2. */
+/* Client: another local address, path validation by ngtcp2. ALK_E_STATE: the
+ * handshake is not confirmed, or no spare connection ID is left now. */
 ALK_NODISCARD alk_err alk_quic_migrate(struct alk_conn *conn, const struct alk_addr *local,
                                        alk_time now);
+/* New packet keys as soon as the last ones are old enough. ALK_E_STATE: the
+ * handshake is not confirmed. */
 ALK_NODISCARD alk_err alk_quic_update_key(struct alk_conn *conn, alk_time now);
 /* Sends a PING now; the next ACK is a sign of life (NAT, `alknet ping`). */
 void alk_quic_ping(struct alk_conn *conn);

@@ -141,6 +141,12 @@ static void end_turn(struct alk_qconn *c, bool has_more)
         c->wants_ping = false;
         ngtcp2_conn_set_keep_alive_timeout(c->nc, c->keep_alive);
     }
+    if (c->wants_new_keys && ngtcp2_conn_initiate_key_update(c->nc, c->q->now) == 0) {
+        /* Otherwise the last update is too young: tried again in the next turn. */
+        c->wants_new_keys = false;
+        c->wants_ping = true;
+        has_more = true;
+    }
     ngtcp2_conn_update_pkt_tx_time(c->nc, c->q->now);
     alk_list_remove(&c->work);
     if (has_more) {

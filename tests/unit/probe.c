@@ -323,7 +323,7 @@ static void a_token_in_front_opens_one_stream(void **state)
     open_side(&w, &s);
     /* Byte by byte: nothing is decided before all of it is there. */
     for (size_t i = 0; i < sizeof AS_BLOCK(TOKEN) - 1; i++) {
-        put(&w, &s, alk_span(AS_BLOCK(TOKEN) + i, 1));
+        put(&w, &s, alk_span(&AS_BLOCK(TOKEN)[i], 1));
         assert_int_equal(s.end, ALK_MORE);
     }
     put_request(&w, &s, 'S', 5);

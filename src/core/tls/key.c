@@ -44,7 +44,7 @@ const uint8_t *alk_key_public(const struct alk_key *key)
 
 /* --- PEM ------------------------------------------------------------------------- */
 
-enum { DER_MAX = 4096 };
+enum { DER_MAX = 8192 };
 
 /* The decoded body of the first PEM block of this label. ALK_E_NOENT: none. */
 static alk_err pem_body(struct alk_span text, const char *begin, const char *end, uint8_t *dst,

@@ -117,7 +117,11 @@ static void set_mask(struct alk_tcp_sock *s)
 
 static void flush(struct alk_tcp_sock *s)
 {
-    if (s->fd >= 0 && !s->wants_write) {
+    if (s->fd >= 0 && s->wants_write) {
+        /* The socket takes nothing, but what waited for room may be read now: two
+         * peers that both wait to write would else wait for ever. */
+        alk_tcp_flush(s->conn, s->pump->hub.now);
+    } else if (s->fd >= 0) {
         (void)write_some(s, s->pump->hub.now);
     }
     if (s->fd >= 0 && alk_tcp_wants_abort(s->conn)) {

@@ -48,8 +48,9 @@ ALK_API struct alk_span alk_identity_scope(const struct alk_identity *identity, 
 /* Whether the identity holds `scope`: by name, by `a:*`, or through `admin`.
  * NULL identity: false. */
 ALK_API bool alk_identity_has_scope(const struct alk_identity *identity, struct alk_span scope);
-/* Whether `action` on the resource `name` of `type` is granted. `ref` (empty
- * span: none) is matched against the grant's ref patterns where it has any.
+/* Whether `action` on the resource `name` of `type` is granted. A `ref` must match
+ * one of the grant's ref patterns where it has any; an empty one asks about the
+ * thing as a whole, so whoever changes refs asks for each of them.
  * NULL identity: false. `admin` does not imply resources that are absent. */
 ALK_API bool alk_identity_may(const struct alk_identity *identity, struct alk_span type,
                               struct alk_span name, struct alk_span action, struct alk_span ref);

@@ -477,6 +477,8 @@ static void changes_can_be_joined_and_taken_back(void **state)
     check_err(add(f, "tablet", NULL), ALK_OK);
     check_err(add(f, "phone", NULL), ALK_E_EXISTS);
     check_err(alk_auth_db_commit(f->db), ALK_E_STATE);
+    assert_non_null(strstr(alk_auth_db_message(f->db), "rolled back"));
+    alk_auth_db_rollback(f->db); /* it has been: no effect */
     index = index_of(f);
     assert_null(alk_auth_index_find(index, ALK_LIT("tablet")));
     alk_auth_index_unref(index);

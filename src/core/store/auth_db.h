@@ -29,6 +29,7 @@ void alk_auth_db_close(struct alk_auth_db *db);
 /* One sentence about the last failure, for the operator. */
 const char *alk_auth_db_message(const struct alk_auth_db *db);
 
+/* As alk_db_begin and its kin: they nest, and a commit that fails has rolled back. */
 ALK_NODISCARD alk_err alk_auth_db_begin(struct alk_auth_db *db);
 ALK_NODISCARD alk_err alk_auth_db_commit(struct alk_auth_db *db);
 void alk_auth_db_rollback(struct alk_auth_db *db);

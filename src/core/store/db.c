@@ -256,7 +256,9 @@ alk_err alk_db_commit(struct alk_db *db)
 
 void alk_db_rollback(struct alk_db *db)
 {
-    ALK_ASSERT(db->depth > 0);
+    if (db->depth == 0) {
+        return;
+    }
     db->depth--;
     db->is_doomed = true;
     if (db->depth == 0) {

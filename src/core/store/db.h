@@ -42,7 +42,8 @@ void alk_db_close(struct alk_db *db);
 /* What went wrong last, for the operator. */
 const char *alk_db_message(const struct alk_db *db);
 
-/* Transactions nest; only the outermost one writes. */
+/* Transactions nest; only the outermost one writes. A commit of it that fails has
+ * rolled back; a rollback after that, or without a transaction, has no effect. */
 ALK_NODISCARD alk_err alk_db_begin(struct alk_db *db);
 ALK_NODISCARD alk_err alk_db_commit(struct alk_db *db);
 void alk_db_rollback(struct alk_db *db);

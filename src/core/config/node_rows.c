@@ -343,7 +343,7 @@ static const struct alk_conf_row require_rows[] = {
     {.name = NULL}};
 static const char *const isolations[] = {"in-process", "process", NULL};
 
-static const struct alk_conf_row common_rows[] = {
+const struct alk_conf_row alk_config_common_rows[] = {
     {.name = "enabled", .type = ALK_CONF_BOOL, .fallback = "true",
      .help = "false: as though the service were not there."},
     {.name = "require", .type = ALK_CONF_MAP, .sub = require_rows, .scalar_ok = true,
@@ -476,12 +476,17 @@ static bool has_row(const struct alk_conf_row *rows, const char *name)
 
 static bool has_clash(const struct alk_conf_row *settings)
 {
-    for (const struct alk_conf_row *row = common_rows; row->name != NULL; row++) {
+    for (const struct alk_conf_row *row = alk_config_common_rows; row->name != NULL; row++) {
         if (has_row(settings, row->name)) {
             return true;
         }
     }
     return has_row(settings, alpn_rows[0].name);
+}
+
+bool alk_config_is_common_row(const char *name)
+{
+    return has_row(alk_config_common_rows, name);
 }
 
 #define PARTS_MAX 4
@@ -513,7 +518,7 @@ static alk_err service_row(struct alk_arena *arena, const struct alk_handler *ha
                            struct alk_conf_row *ret)
 {
     const struct alk_conf_row *const parts[PARTS_MAX] = {
-        common_rows, handler->alpn_count == 0 ? alpn_rows : NULL, handler->settings};
+        alk_config_common_rows, handler->alpn_count == 0 ? alpn_rows : NULL, handler->settings};
     *ret = (struct alk_conf_row){
         .name = handler->name, .type = ALK_CONF_MAP, .help = handler->summary};
     ret->fallback = (handler->flags & ALK_HANDLER_DEFAULT_ON) != 0 ? "{}" : NULL;
@@ -522,8 +527,8 @@ static alk_err service_row(struct alk_arena *arena, const struct alk_handler *ha
 
 static alk_err custom_service_row(struct alk_arena *arena, struct alk_conf_row *ret)
 {
-    const struct alk_conf_row *const parts[PARTS_MAX] = {alpn_rows, alk_config_exec_rows,
-                                                         alk_config_forward_rows, common_rows};
+    const struct alk_conf_row *const parts[PARTS_MAX] = {
+        alpn_rows, alk_config_exec_rows, alk_config_forward_rows, alk_config_common_rows};
     struct alk_conf_row *element = alk_arena_alloc(arena, 2, sizeof(*element));
     if (element == NULL) {
         return ALK_E_NOMEM;

@@ -14,6 +14,10 @@
 enum { ALK_CONFIG_REQUIRE_IDENTITY, ALK_CONFIG_REQUIRE_NONE };
 enum { ALK_CONFIG_ISOLATION_IN_PROCESS, ALK_CONFIG_ISOLATION_PROCESS };
 
+/* The rows that every service has: enabled, require, isolation. */
+extern const struct alk_conf_row alk_config_common_rows[];
+bool alk_config_is_common_row(const char *name);
+
 /* Whether the handler belongs under services.custom instead of having a section
  * of its own. */
 bool alk_config_is_custom_handler(const struct alk_handler *handler);

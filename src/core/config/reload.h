@@ -24,7 +24,7 @@ struct alk_config_change {
 /* What differs between two generations. Services borrow from the two snapshots. */
 struct alk_config_diff {
     const struct alk_mem *mem;
-    struct alk_config_change *changes; /* owns; in the order of the document's tables */
+    struct alk_config_change *changes; /* owns; of each map first what was there before */
     size_t change_count;               /* at most ALK_CONFIG_CHANGES_MAX are kept */
     bool needs_restart;                /* a row of class restart is among all changes */
     bool listen_changed;               /* listeners or their default ALPN */

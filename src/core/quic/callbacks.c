@@ -257,12 +257,12 @@ static int stream_close(ngtcp2_conn *nc, uint32_t flags, int64_t id, uint64_t co
         return 0;
     }
     struct alk_stream *b = &s->base;
-    bool has_code = (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0;
+    uint64_t stop = (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0 ? code : 0;
     if (!b->is_reset && !b->is_fin_sent) {
-        /* Only a STOP_SENDING ends our direction without us. */
-        alk_stream_peer_stop(b, has_code ? code : 0);
-    } else if (b->peer_stopped && !b->has_reset && has_code) {
-        b->tx_peer_code = code;
+        alk_stream_peer_stop(b, stop); /* nothing else ends our direction without us */
+    }
+    if (b->peer_stopped) {
+        b->tx_peer_code = stop; /* not known before */
     }
     alk_qstream_over(s);
     return 0;

@@ -27,7 +27,7 @@ static ngtcp2_ssize put_datagram(struct alk_qconn *c, struct packet *k)
     }
     ngtcp2_ssize n = ngtcp2_conn_writev_datagram(c->nc, &k->ps.path, &k->pi, k->p, k->size,
                                                  &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_MORE, 0,
-                                                 &vec, 1, c->q->now);
+                                                 &vec, d->n > 0 ? 1 : 0, c->q->now);
     if (accepted != 0) {
         alk_qconn_dgram_pop(c);
     } else if (n == NGTCP2_ERR_INVALID_ARGUMENT || n == NGTCP2_ERR_INVALID_STATE) {

@@ -32,7 +32,7 @@ static struct alk_span host_of(const char *remote)
 {
     struct alk_span s = alk_span_str(remote);
     if (s.n > 0 && s.p[0] == '[') {
-        s = alk_span_tail(s, 1);
+        s = alk_span(s.p + 1, s.n - 1);
         s = alk_span_head(s, alk_span_find(s, ']'));
         return alk_span_head(s, alk_span_find(s, '%'));
     }

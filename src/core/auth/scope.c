@@ -8,35 +8,30 @@ static bool is_scope_byte(uint8_t c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
 }
 
-static bool segment_is_valid(struct alk_span s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (!is_scope_byte(s.p[i])) {
-            return false;
-        }
-    }
-    return s.n > 0;
-}
-
 bool alk_scope_is_valid(struct alk_span scope)
 {
-    if (scope.n == 0 || scope.n > ALK_SCOPE_MAX) {
+    size_t segments = 1, len = 0;
+    bool has_star = false; /* nothing may follow it */
+    if (scope.n > ALK_SCOPE_MAX) {
         return false;
     }
-    struct alk_span rest = scope;
-    for (size_t i = 0; i < SEGMENTS_MAX; i++) {
-        size_t at = alk_span_find(rest, ':');
-        bool is_last = at == rest.n;
-        struct alk_span segment = alk_span_head(rest, at);
-        if (!segment_is_valid(segment) && !(is_last && alk_span_is(segment, "*"))) {
+    for (size_t i = 0; i < scope.n; i++) {
+        uint8_t c = scope.p[i];
+        if (has_star || (c == ':' && len == 0) || (c == '*' && len > 0)) {
             return false;
         }
-        if (is_last) {
-            return true;
+        if (c == ':') {
+            segments++;
+            len = 0;
+            continue;
         }
-        rest = alk_span_tail(rest, at + 1);
+        if (c != '*' && !is_scope_byte(c)) {
+            return false;
+        }
+        has_star = c == '*';
+        len++;
     }
-    return false;
+    return len > 0 && segments <= SEGMENTS_MAX;
 }
 
 /* "a:*" -> "a:", "*" -> "". False: no pattern. */

@@ -125,9 +125,14 @@ static size_t start_of(struct reader *r, struct fy_event *event)
         return r->mark;
     }
     size_t at = mark->input_pos;
-    if (tag == NULL && event->type == FYET_SCALAR && at > 0 &&
-        (r->text.p[at - 1] == '"' || r->text.p[at - 1] == '\'')) {
-        at--;
+    if (tag == NULL && event->type == FYET_SCALAR) {
+        const struct fy_mark *end = fy_event_end_mark(event);
+        bool is_quoted = at > 0 && (r->text.p[at - 1] == '"' || r->text.p[at - 1] == '\'');
+        /* Nothing at all: newer libfyaml says where it is missing, older has no mark. */
+        if (!is_quoted && end != NULL && end->input_pos == at) {
+            return r->mark;
+        }
+        at -= is_quoted;
     }
     r->mark = at;
     return at;

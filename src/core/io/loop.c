@@ -29,6 +29,7 @@ struct alk_loop {
     struct alk_timers timers;
     struct alk_posts posts;
     struct alk_list turns;
+    struct alk_list ends;
     struct alk_hub *hub;
     void *extra;
     void (*extra_release)(void *extra);
@@ -202,6 +203,16 @@ void alk_loop_turn_remove(struct alk_loop *loop, struct alk_turn *turn)
     alk_list_remove(&turn->in);
 }
 
+void alk_loop_end_add(struct alk_loop *loop, struct alk_loop_end *end)
+{
+    alk_list_append(&loop->ends, &end->in);
+}
+
+void alk_loop_end_remove(struct alk_loop_end *end)
+{
+    alk_list_remove(&end->in);
+}
+
 /* --- posts -------------------------------------------------------------------------- */
 
 static void on_wake(uv_async_t *handle)
@@ -269,6 +280,7 @@ alk_err alk_loop_new(const struct alk_mem *mem, struct alk_loop **ret)
     loop->mem = mem;
     loop->alarm_at = ALK_NEVER;
     alk_list_init(&loop->turns);
+    alk_list_init(&loop->ends);
     alk_err err = ALK_E_IO;
     loop->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (loop->alarm_fd < 0) {
@@ -297,6 +309,11 @@ void alk_loop_free(struct alk_loop *loop)
 {
     if (loop == NULL) {
         return;
+    }
+    struct alk_link *l;
+    while ((l = alk_list_pop(&loop->ends)) != NULL) {
+        struct alk_loop_end *end = ALK_CONTAINER(l, struct alk_loop_end, in);
+        end->fn(end->ctx);
     }
     if (loop->extra != NULL) {
         loop->extra_release(loop->extra);

@@ -35,6 +35,19 @@ void alk_loop_turn_remove(struct alk_loop *loop, struct alk_turn *turn);
 ALK_NODISCARD alk_err alk_post_cancel(struct alk_loop *loop, alk_post_fn *fn, alk_post_fn *cancel,
                                       void *arg);
 
+/* What must be undone before the loop goes: objects that outlive their connection
+ * (a program being ended, a forwarded stream's last bytes) hold one each. fn runs
+ * once, first thing in alk_loop_free, when the loop does not run any more; it is
+ * out of the list then. */
+struct alk_loop_end {
+    void (*fn)(void *ctx);
+    void *ctx;
+    struct alk_link in; /* the loop's */
+};
+void alk_loop_end_add(struct alk_loop *loop, struct alk_loop_end *end);
+/* No effect when it is in no list. */
+void alk_loop_end_remove(struct alk_loop_end *end);
+
 /* Which loop of the endpoint this is; before it runs. */
 void alk_loop_set_id(struct alk_loop *loop, uint64_t id);
 /* The hub that delivers events on this loop; NULL: none yet. */

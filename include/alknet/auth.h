@@ -87,6 +87,7 @@ struct alk_auth_query {
     const char (*fingerprints)[ALK_FINGERPRINT_MAX]; /* of ALK_CREDENTIAL_FINGERPRINTS */
     size_t fingerprint_count;
     struct alk_span token; /* of ALK_CREDENTIAL_TOKEN; borrows until resolve returns */
+    const char *method;    /* "token", "ssh-key", ...: set by alk_conn_resolve */
 };
 
 /* The answer: ALK_OK with an identity (the callee takes a reference of its own

@@ -43,7 +43,8 @@ ALK_API void alk_conn_close(struct alk_conn *conn, uint64_t code, struct alk_spa
 /* Asks the endpoint's identity provider about a credential that the handler's
  * own protocol shows (a token, an SSH key). On success the connection's identity
  * is NOT changed: a request's identity is the handler's affair. Failures count
- * against the peer's address and this connection, and are logged. */
+ * against the peer's address and this connection, and are logged. query->context
+ * and ->method are filled in. */
 ALK_API void alk_conn_resolve(struct alk_conn *conn, const char *method,
                               const struct alk_auth_query *query, alk_auth_done_fn *done,
                               void *ctx);

@@ -256,7 +256,10 @@ void alk_conn_resolve(struct alk_conn *conn, const char *method,
         answered(q, ALK_E_AUTH, NULL, 0);
         return;
     }
-    hub->auth.provider->resolve(hub->auth.provider_ctx, query, answered, q);
+    struct alk_auth_query full = *query;
+    full.context = &conn->auth;
+    full.method = q->method;
+    hub->auth.provider->resolve(hub->auth.provider_ctx, &full, answered, q);
 }
 
 void alk_conn_deny(struct alk_conn *conn, const char *method, const char *reason)

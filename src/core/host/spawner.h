@@ -14,12 +14,12 @@
  *
  * Each loop has a channel of its own (made on first use), so nothing is locked
  * but the list of channels. A process belongs to the loop that started it; when
- * that loop's channel closes, its processes are killed. When the endpoint dies
+ * that loop is freed, its processes are killed. When the endpoint dies
  * the spawner kills every group it started and ends; when the spawner dies the
  * kernel kills its children.
  *
  * Threads: start before any thread; exec and host from the loop they name; free
- * after all loops have been detached or freed.
+ * after all loops have been freed.
  */
 #ifndef ALK_CORE_HOST_SPAWNER_H
 #define ALK_CORE_HOST_SPAWNER_H
@@ -57,11 +57,10 @@ ALK_NODISCARD alk_err alk_spawner_start(const struct alk_spawner_options *option
 /* Ends the process (it kills what it started) and frees. NULL is allowed. */
 void alk_spawner_free(struct alk_spawner *spawner);
 pid_t alk_spawner_pid(const struct alk_spawner *spawner);
+/* Whether it is one of options.handlers. */
+bool alk_spawner_knows(const struct alk_spawner *spawner, const struct alk_handler *handler);
 /* Whether hosts run under a user other than the endpoint's. */
 bool alk_spawner_separates(const struct alk_spawner *spawner);
-/* Closes the loop's channel: its processes are killed, their owners hear nothing
- * more. On the loop, or when it does not run any more, before alk_loop_free. */
-void alk_spawner_detach(struct alk_spawner *spawner, struct alk_loop *loop);
 
 /* --- processes ------------------------------------------------------------------ */
 
@@ -92,11 +91,10 @@ struct alk_exec_spec {
     const char *user;        /* NULL: host_user */
     uint64_t memory;         /* RLIMIT_DATA in bytes; 0: none */
     bool new_privileges;     /* the program may gain privileges by setuid files */
-    const int *fds;          /* become 0, 1, 2, ... ; borrows until the call returns */
-    size_t fd_count;
+    int stdio[3];            /* takes, also on failure; one may stand twice; -1: /dev/null */
 };
-/* Starts a program in a process group of its own. It sees the fds given and no
- * others, default signal dispositions, no core dumps. ALK_OK: events follow.
+/* Starts a program in a process group of its own. It sees 0, 1, 2 and no other
+ * descriptors, default signal dispositions, no core dumps. ALK_OK: events follow.
  * ALK_E_INVALID, ALK_E_LIMIT (requests waiting), ALK_E_HOST_LOST (the spawner is
  * gone), ALK_E_NOMEM, ALK_E_IO. */
 ALK_NODISCARD alk_err alk_spawner_exec(struct alk_spawner *spawner, struct alk_loop *loop,
@@ -105,9 +103,9 @@ ALK_NODISCARD alk_err alk_spawner_exec(struct alk_spawner *spawner, struct alk_l
 
 struct alk_host_spec {
     const char *handler; /* name of one of options.handlers */
-    const int *channels; /* control channels, one per loop; borrows */
+    const int *channels; /* control channels, one per loop; takes the descriptors */
     size_t channel_count;
-    int stderr_fd;       /* where its standard error goes; -1: /dev/null */
+    int stderr_fd;       /* where its standard error goes; takes; -1: /dev/null */
 };
 /* Forks a handler host: core/host/host.h runs there. Errors as alk_spawner_exec. */
 ALK_NODISCARD alk_err alk_spawner_host(struct alk_spawner *spawner, struct alk_loop *loop,

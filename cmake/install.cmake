@@ -44,3 +44,5 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${CMAKE_BINARY_DIR})
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 include(CPack)
+# The filter for fail2ban: copy it to /etc/fail2ban/filter.d.
+install(FILES packaging/fail2ban/alknet.conf DESTINATION ${CMAKE_INSTALL_DOCDIR}/fail2ban)

@@ -194,13 +194,22 @@ alk_err alk_bound_adopt(const struct alk_mem *mem, size_t loops, int udp, int tc
         }
         return err;
     }
-    ret->udp[0] = udp;
-    ret->tcp[0] = tcp;
-    for (size_t i = 1; tcp >= 0 && i < loops; i++) {
-        ret->tcp[i] = fcntl(tcp, F_DUPFD_CLOEXEC, 0);
-    }
     ret->addr = alk_sock_bound(udp >= 0 ? udp : tcp);
     alk_addr_print(&ret->addr, true, ret->text, sizeof ret->text);
+    return alk_bound_join(ret, udp, tcp);
+}
+
+alk_err alk_bound_join(struct alk_bound *b, int udp, int tcp)
+{
+    bool is_taken = (udp >= 0 && b->udp[0] >= 0) || (tcp >= 0 && b->tcp[0] >= 0);
+    if (is_taken) {
+        (void)close(udp >= 0 ? udp : tcp);
+        return ALK_E_EXISTS;
+    }
+    b->udp[0] = udp >= 0 ? udp : b->udp[0];
+    for (size_t i = 0; tcp >= 0 && i < b->loops; i++) {
+        b->tcp[i] = i == 0 ? tcp : fcntl(tcp, F_DUPFD_CLOEXEC, 0);
+    }
     return ALK_OK;
 }
 

@@ -36,6 +36,9 @@ ALK_NODISCARD alk_err alk_bound_open(const struct alk_bind_options *options, cha
  * first loop gets the UDP socket, every loop a copy of the TCP one. */
 ALK_NODISCARD alk_err alk_bound_adopt(const struct alk_mem *mem, size_t loops, int udp, int tcp,
                                       struct alk_bound *ret);
+/* Adds the other half of an adopted address: takes udp or tcp (-1: not this).
+ * ALK_E_EXISTS: there is one already. */
+ALK_NODISCARD alk_err alk_bound_join(struct alk_bound *b, int udp, int tcp);
 /* Closes what no loop has taken, from the end of the group. */
 void alk_bound_fini(struct alk_bound *b);
 /* The socket of a loop, which owns it from now on; -1: none. */

@@ -56,6 +56,13 @@ struct alk_addr alk_sock_peer(int fd)
     return alk_sockaddr_get(&sa);
 }
 
+int alk_sock_type(int fd)
+{
+    int type = -1;
+    socklen_t n = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 ? type : -1;
+}
+
 bool alk_addr_is_any(const struct alk_addr *a)
 {
     static const uint8_t zero[16];

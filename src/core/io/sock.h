@@ -21,6 +21,8 @@ struct alk_addr alk_sockaddr_get(const struct sockaddr_storage *sa);
 /* The address a socket is bound to. */
 struct alk_addr alk_sock_bound(int fd);
 struct alk_addr alk_sock_peer(int fd);
+/* SOCK_STREAM, SOCK_DGRAM, ...; -1: not a socket. */
+int alk_sock_type(int fd);
 bool alk_addr_is_any(const struct alk_addr *a);
 
 /* type: SOCK_DGRAM or SOCK_STREAM. -1 and errno. */

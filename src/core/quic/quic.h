@@ -57,6 +57,10 @@ struct alk_quic_options {
     /* qlog of each connection; NULL: none. write with is_end closes it. */
     void (*qlog)(void *ctx, struct alk_conn *conn, struct alk_span data, bool is_end);
     void *qlog_ctx;
+    /* Whether an address may connect (it may be locked out after failed logins);
+     * NULL: all may. Asked for each first packet. */
+    bool (*admit)(void *ctx, const struct alk_addr *remote);
+    void *admit_ctx;
     /* Whether the loop of that id (not ours) still lives; NULL: none does. */
     bool (*is_loop_alive)(void *ctx, uint8_t loop_id);
     void *loops_ctx;

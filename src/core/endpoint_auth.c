@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "core/endpoint_impl.h"
+
+#include "base/mem.h"
+#include "core/store/auth_ops.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- indexes --------------------------------------------------------------------------- */
+
+alk_err alk_ep_index_make(struct alk_endpoint *ep, const struct alk_dynamic_config *config,
+                          char **ret_message, const struct alk_auth_index **ret)
+{
+    char *message = NULL;
+    alk_err err = alk_auth_db_build(ep->auth_db, config->auth, ep->mem, &ep->rand,
+                                    ep->auth_generation + 1, &message, ret);
+    if (err != ALK_OK) {
+        (void)alk_ep_message_text(ret_message, err, message == NULL ? alk_err_text(err) : message);
+    }
+    alk_free(ep->mem, message);
+    return err;
+}
+
+void alk_ep_index_publish(struct alk_endpoint *ep, const struct alk_auth_index *index)
+{
+    const struct alk_auth_index *old = ep->index;
+    ep->index = index;
+    ep->auth_generation = alk_auth_index_generation(index);
+    alk_auth_index_unref(old);
+    for (size_t i = 0; i < ep->worker_count; i++) {
+        alk_mail_index(&ep->workers[i], index);
+    }
+}
+
+static void on_adopt(void *ctx, const struct alk_auth_index *index)
+{
+    alk_ep_index_publish(ctx, alk_auth_index_ref(index));
+}
+
+alk_err alk_endpoint_auth_op(struct alk_endpoint *ep, const char *name, struct yyjson_val *input,
+                             struct yyjson_mut_doc *doc, char *why, size_t why_size,
+                             struct yyjson_mut_val **ret)
+{
+    struct alk_auth_ops ops = {.mem = ep->mem,
+                               .rand = &ep->rand,
+                               .db = ep->auth_db,
+                               .auth = ep->snapshot->config->auth,
+                               .generation = ep->auth_generation + 1,
+                               .unix_s = alk_clock_unix(),
+                               .adopt = on_adopt,
+                               .ctx = ep};
+    return alk_auth_ops_run(&ops, name, input, doc, why, why_size, ret);
+}
+
+/* --- failures ------------------------------------------------------------------------------- */
+
+bool alk_ep_is_locked_out(struct alk_endpoint *ep, const struct alk_addr *remote)
+{
+    struct alk_limit_key key = alk_limit_key(remote);
+    return alk_auth_limit_is_over(ep->limit, &key, alk_clock_now());
+}
+
+static void log_failure(struct alk_endpoint *ep, const struct alk_conn *conn, const char *method,
+                        const char *reason)
+{
+    struct alk_buf line;
+    struct alk_auth_failure f = {.remote = conn->auth.remote,
+                                 .alpn = alk_span_str(conn->auth.alpn),
+                                 .method = alk_span_str(method),
+                                 .reason = alk_span_str(reason)};
+    alk_buf_init(&line, ep->mem, ALK_AUDIT_LINE_MAX + 1);
+    if (alk_auth_failure_line(&line, &f) == ALK_OK) {
+        alk_log_line(ep->log, ALK_LOG_WARN, "auth", alk_buf_cstr(&line));
+    }
+    alk_buf_fini(&line);
+}
+
+static void on_failed(void *ctx, struct alk_conn *conn, const char *method, const char *reason)
+{
+    struct alk_worker *w = ctx;
+    struct alk_endpoint *ep = w->ep;
+    struct alk_limit_key key = alk_limit_key(&conn->remote);
+    (void)atomic_fetch_add_explicit(&ep->auth_failures, 1, memory_order_relaxed);
+    log_failure(ep, conn, method, reason);
+    if (alk_auth_limit_fail(ep->limit, &key, alk_clock_now())) {
+        alk_conn_close(conn, ALK_CODE_AUTH, ALK_LIT("too many failures"));
+    }
+    const struct alk_audit_record r = {.what = alk_span_str("login"),
+                                       .target = alk_span_str(method),
+                                       .remote = conn->auth.remote,
+                                       .alpn = alk_span_str(conn->auth.alpn),
+                                       .request_id = alk_span_str(conn->auth.log_id),
+                                       .reason = alk_span_str(reason)};
+    alk_endpoint_audit(ep, &r);
+}
+
+/* --- audit and log -------------------------------------------------------------------------------- */
+
+alk_err alk_ep_audit_open(struct alk_endpoint *ep, const struct alk_dynamic_config *config,
+                          char *why, size_t why_size, struct alk_line_file **ret)
+{
+    *ret = NULL;
+    if (config->log.audit == NULL) {
+        return ALK_OK;
+    }
+    alk_err err = alk_line_file_open(ep->mem, config->log.audit, ret);
+    if (err != ALK_OK) {
+        (void)snprintf(why, why_size, "cannot write the audit log %s: %s", config->log.audit,
+                       alk_err_text(err));
+    }
+    return err;
+}
+
+void alk_ep_audit_use(struct alk_endpoint *ep, const struct alk_dynamic_config *config,
+                      struct alk_line_file *audit)
+{
+    (void)pthread_mutex_lock(&ep->audit_lock);
+    struct alk_line_file *old = ep->audit;
+    ep->audit = audit;
+    ep->audit_format =
+        config->log.format == ALK_CONFIG_LOG_JSON ? ALK_AUDIT_JSON : ALK_AUDIT_TEXT;
+    (void)pthread_mutex_unlock(&ep->audit_lock);
+    alk_line_file_free(old);
+}
+
+void alk_endpoint_audit(struct alk_endpoint *ep, const struct alk_audit_record *record)
+{
+    struct alk_buf line;
+    struct alk_audit_record r = *record;
+    (void)pthread_mutex_lock(&ep->audit_lock);
+    if (ep->audit != NULL) {
+        r.unix_ms = alk_clock_unix_ns() / ALK_MS;
+        alk_buf_init(&line, ep->mem, ALK_AUDIT_LINE_MAX + 1);
+        bool is_put = alk_audit_line(&line, ep->audit_format, &r) == ALK_OK &&
+                      alk_line_file_put(ep->audit, alk_buf_span(&line));
+        alk_buf_fini(&line);
+        ep->audit_lost += is_put ? 0 : 1;
+    }
+    (void)pthread_mutex_unlock(&ep->audit_lock);
+}
+
+static void on_audit(void *ctx, struct alk_conn *conn, const char *what, bool is_allowed)
+{
+    struct alk_worker *w = ctx;
+    const struct alk_identity *who = conn->auth.identity;
+    const struct alk_audit_record r = {
+        .who = who == NULL ? alk_span(NULL, 0) : alk_identity_id(who),
+        .what = alk_span_str(what),
+        .remote = conn->auth.remote,
+        .alpn = alk_span_str(conn->auth.alpn),
+        .request_id = alk_span_str(conn->auth.log_id),
+        .is_allowed = is_allowed,
+    };
+    alk_endpoint_audit(w->ep, &r);
+}
+
+static void on_log(void *ctx, enum alk_log_level level, struct alk_conn *conn, const char *line)
+{
+    struct alk_worker *w = ctx;
+    alk_log_printf(w->ep->log, level, "conn", "%s %s %s: %s", conn->auth.log_id, conn->auth.alpn,
+                   conn->auth.remote, line);
+}
+
+static uint64_t unix_now(void *ctx)
+{
+    (void)ctx;
+    return alk_clock_unix();
+}
+
+void alk_ep_auth_hooks(struct alk_worker *w)
+{
+    alk_index_provider_init(&w->provider, unix_now, NULL);
+    w->pump->hub.auth = (struct alk_auth_hooks){
+        .provider = &alk_index_provider_vtable,
+        .provider_ctx = &w->provider,
+        .failed = on_failed,
+        .audit = on_audit,
+        .log = on_log,
+        .ctx = w,
+    };
+}

@@ -348,7 +348,7 @@ static void a_peer_without_datagrams_gets_none(void **state)
     pair_free(p);
 }
 
-/* --- budgets ------------------------------------------------------------------------------------ */
+/* --- budgets ------------------------------------------------------------------ */
 
 static void little_memory(struct pair *p)
 {
@@ -386,7 +386,7 @@ static void over_the_budget_streams_go_then_strangers(void **state)
     pair_free(p);
 }
 
-/* --- fairness ---------------------------------------------------------------------------------- */
+/* --- fairness ----------------------------------------------------------------- */
 
 static bool first_of_two(void *ctx)
 {

@@ -175,7 +175,8 @@ static void unknown_versions_are_answered_with_ours(void **state)
 }
 
 /* Answers the first Initial as a server would that speaks v2 only. */
-static bool offer_v2(void *ctx, struct sim_node *from, struct sim_node *to, uint8_t *data, size_t *n)
+static bool offer_v2(void *ctx, struct sim_node *from, struct sim_node *to, uint8_t *data,
+                     size_t *n)
 {
     struct pair *p = ctx;
     uint8_t vn[64];

@@ -2,7 +2,7 @@
 /* Transfers over a bad network: whatever it does, the bytes are equal.
  *
  *   sim_transfer                one seed of each impairment
- *   sim_transfer --soak         200 seeds of 4 MiB, then 1 GiB
+ *   sim_transfer --soak         200 seeds of 4 MiB, then 1 GiB; so does ALK_SOAK=1
  *   ALK_SEED=n sim_transfer     that seed
  */
 #include "sim/lib/apps.h"
@@ -199,7 +199,7 @@ static void a_gibibyte(void **state)
 
 int main(int argc, char **argv)
 {
-    is_soak = argc > 1 && strcmp(argv[1], "--soak") == 0;
+    is_soak = getenv("ALK_SOAK") != NULL || (argc > 1 && strcmp(argv[1], "--soak") == 0);
     print_message("seed %llu\n", (unsigned long long)first_seed());
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_arrive_over_any_network),

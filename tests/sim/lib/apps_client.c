@@ -207,8 +207,8 @@ static const struct alk_handler handler = {
     .close = h_close,
 };
 
-alk_err sim_client_init(struct sim_client *c, struct sim_node *node, const struct sim_server *server,
-                        uint8_t key_seed, const char *alpn)
+alk_err sim_client_init(struct sim_client *c, struct sim_node *node,
+                        const struct sim_server *server, uint8_t key_seed, const char *alpn)
 {
     const struct alk_mem *mem = node->world->mem;
     uint8_t seed[32];

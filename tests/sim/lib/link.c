@@ -7,9 +7,8 @@ void sim_world_init(struct sim_world *w, const struct alk_mem *mem, uint64_t see
 {
     *w = (struct sim_world){.mem = mem, .seed = seed, .now = SIM_START};
     alk_prng_init(&w->prng, seed);
-    w->heap = alk_zalloc(mem, SIM_PACKETS_MAX, sizeof *w->heap);
     w->batch = alk_alloc(mem, ALK_QUIC_BATCH);
-    ALK_ASSERT(w->heap != NULL && w->batch != NULL);
+    ALK_ASSERT(w->batch != NULL);
 }
 
 void sim_world_fini(struct sim_world *w)
@@ -148,10 +147,26 @@ static struct sim_packet pop(struct sim_world *w)
     }
 }
 
+static bool has_place(struct sim_world *w)
+{
+    if (w->heap_n < w->heap_size) {
+        return true;
+    }
+    size_t size = w->heap_size == 0 ? 64 : 2 * w->heap_size;
+    struct sim_packet *heap =
+        size > SIM_PACKETS_MAX ? NULL : alk_resize(w->mem, w->heap, size * sizeof *heap);
+    if (heap == NULL) {
+        return false;
+    }
+    w->heap = heap;
+    w->heap_size = size;
+    return true;
+}
+
 static void put(struct sim_world *w, const struct sim_packet *like, const uint8_t *data, size_t n,
                 alk_time at)
 {
-    if (w->heap_n == SIM_PACKETS_MAX) {
+    if (!has_place(w)) {
         w->lost++;
         return;
     }
@@ -243,8 +258,8 @@ void sim_inject_from(struct sim_world *w, const struct alk_addr *from, struct si
     put(w, &like, data, n, w->now + ALK_MS);
 }
 
-void sim_inject(struct sim_world *w, struct sim_node *from, struct sim_node *to, const uint8_t *data,
-                size_t n)
+void sim_inject(struct sim_world *w, struct sim_node *from, struct sim_node *to,
+                const uint8_t *data, size_t n)
 {
     sim_inject_from(w, from->seen_as.family != 0 ? &from->seen_as : &from->addr, to, data, n);
 }

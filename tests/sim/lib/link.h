@@ -66,7 +66,7 @@ struct sim_world {
     struct sim_node nodes[SIM_NODES_MAX];
     size_t node_count;
     struct sim_packet *heap; /* by time, then order */
-    size_t heap_n;
+    size_t heap_n, heap_size;
     uint64_t next_order;
     alk_time busy_until[2];
     sim_tap_fn *tap;
@@ -90,8 +90,8 @@ void sim_node_stop(struct sim_node *node);
 typedef bool sim_done_fn(void *ctx);
 bool sim_run(struct sim_world *w, alk_time for_at_most, sim_done_fn *done, void *ctx);
 /* Gives a datagram to the link as if `from` had sent it. */
-void sim_inject(struct sim_world *w, struct sim_node *from, struct sim_node *to, const uint8_t *data,
-                size_t n);
+void sim_inject(struct sim_world *w, struct sim_node *from, struct sim_node *to,
+                const uint8_t *data, size_t n);
 /* The same, from any address. */
 void sim_inject_from(struct sim_world *w, const struct alk_addr *from, struct sim_node *to,
                      const uint8_t *data, size_t n);

@@ -471,12 +471,7 @@ void alk_worker_close(struct alk_worker *w)
 
 void alk_worker_free(struct alk_worker *w)
 {
-    if (w->loop != NULL) {
-        if (w->ep->spawner != NULL) {
-            alk_spawner_detach(w->ep->spawner, w->loop);
-        }
-        alk_loop_free(w->loop);
-    }
+    alk_loop_free(w->loop);
     alk_tls_loop_free(w->tls_loop);
     alk_mail_fini(&w->mail);
 }

@@ -167,7 +167,7 @@ static void unknown_versions_are_answered_with_ours(void **state)
     assert_int_equal(pair_stats(p->s).versions_sent, 1);
     assert_true(got.n < 64 && (got.data[0] & 0x80) != 0);
     assert_memory_equal(got.data + 1, "\0\0\0\0", 4); /* version 0: negotiation */
-    /* Too small to be a first packet: silence. */
+    /* [RFC 9000 §6.1] only to what could be a first packet, so never larger than it */
     sim_inject(&p->w, p->c, p->s, hello, 1199);
     (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
     assert_int_equal(got.count, 1);
@@ -490,6 +490,18 @@ static void a_ping_is_answered(void **state)
     pair_free(p);
 }
 
+/* [RFC 9001 §4.1.2] a server's is confirmed when complete */
+static void a_server_is_confirmed_at_once(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(NULL);
+    pair_connect(p);
+    assert_true(alk_conn_auth(p->server.conn)->is_confirmed);
+    assert_false(p->server.auth.is_early);
+    pair_close(p);
+    pair_free(p);
+}
+
 static void the_peer_sees_code_and_reason(void **state)
 {
     (void)state;
@@ -530,6 +542,7 @@ int main(void)
         cmocka_unit_test(an_idle_connection_times_out),
         cmocka_unit_test(keep_alive_keeps_it),
         cmocka_unit_test(a_ping_is_answered),
+        cmocka_unit_test(a_server_is_confirmed_at_once),
         cmocka_unit_test(the_peer_sees_code_and_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

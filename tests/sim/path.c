@@ -70,6 +70,7 @@ static void keys_are_renewed_by_either_side(void **state)
     pair_free(p);
 }
 
+/* [RFC 9001 §6] not before the handshake is confirmed */
 static void key_update_before_the_handshake_is_refused(void **state)
 {
     (void)state;
@@ -164,6 +165,8 @@ static bool look_at_resets(void *ctx, struct sim_node *from, struct sim_node *to
     return true;
 }
 
+/* [RFC 9000 §10.3.3] smaller than what triggers it; [RFC 9000 §10.3] first byte, 4 of
+ * noise, token: no less than 21 bytes */
 static void resets_are_smaller_than_their_cause_and_rare(void **state)
 {
     (void)state;
@@ -192,6 +195,8 @@ static void resets_are_smaller_than_their_cause_and_rare(void **state)
     pair_free(p);
 }
 
+/* [RFC 9000 §10.3.1] time tells nothing of how much of a token was guessed; here only
+ * that a wrong one has no effect */
 static void forged_resets_change_nothing(void **state)
 {
     (void)state;
@@ -231,6 +236,8 @@ static bool keep_last(void *ctx, struct sim_node *from, struct sim_node *to, uin
     return true;
 }
 
+/* [RFC 9000 §10.2.1] the close is repeated for late packets, ever more rarely, and
+ * [RFC 9000 §10.2] for three probe time-outs */
 static void late_packets_meet_the_close_a_few_times(void **state)
 {
     (void)state;

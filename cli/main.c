@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The alknet command: streams made safe, then one command. */
+#include "cli.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+/* With 0, 1 or 2 closed, the next open file would become our input or output. */
+static bool fill_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            int got = open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
+            if (got != fd) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    const char *no_color = getenv("NO_COLOR");
+
+    if (!fill_streams() || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+        return CLI_FAILED;
+    }
+    struct cli cli = {.out = stdout,
+                      .err = stderr,
+                      .out_is_tty = isatty(STDOUT_FILENO) == 1,
+                      .err_is_tty = isatty(STDERR_FILENO) == 1};
+    cli.has_color = cli.out_is_tty && (no_color == NULL || no_color[0] == '\0');
+    return cli_main(&cli, argc, (const char *const *)argv);
+}

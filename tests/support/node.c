@@ -159,6 +159,7 @@ alk_err node_try_start(struct node *n, const struct alk_handler *const *handlers
                                      .log = on_log,
                                      .log_ctx = n,
                                      .watch_config = true};
+    o.listen = n->listen_from_config ? NULL : o.listen;
     alk_err err = alk_endpoint_new(&o, &message, &n->ep);
     if (err == ALK_OK) {
         struct alk_router *router = alk_endpoint_router(n->ep);

@@ -24,7 +24,8 @@ struct node {
     char dir[64];            /* temporary; data_dir is dir/data */
     char config[96];         /* dir/alknet.yaml */
     unsigned loops;          /* 0: 1 */
-    const char *extra_listen[3];
+    const char *extra_listen[3]; /* instead of 127.0.0.1:0 */
+    bool listen_from_config;
     struct alk_buf log; /* lines of the node, from every thread */
 };
 

@@ -52,9 +52,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(wire.n > 0 && wire.n <= sizeof before);
         memcpy(before, wire.p, wire.n);
         spoil(wire, p.server.wire.p + p.server.wire.at, in);
-        bool is_true = !is_changed(before, wire);
+        bool is_untouched = memcmp(before, wire.p, wire.n) == 0;
+        bool is_false = is_changed(before, wire);
         pair_settle(&p);
-        must(p.client.opens == (is_true ? 1 : 0));
+        must(!is_untouched || p.client.opens == 1);
+        must(!is_false || p.client.opens == 0);
         must(p.server.opens == p.client.opens);
     }
     if (p.client.conn != NULL) {

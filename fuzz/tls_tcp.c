@@ -60,12 +60,14 @@ static void on_conn_of(struct pair *p, struct side *s, enum op op, uint8_t arg)
         alk_tcp_eof(s->conn, p->now);
     } else if (op == OP_FAILED) {
         alk_tcp_failed(s->conn, ALK_E_RESET, p->now);
+    } else if (op == OP_RELEASE) {
+        alk_tcp_release_finished(s->conn);
+    } else if (s->opens == 0 || s->closes > 0) {
+        return; /* GnuTLS has nothing to update before the handshake is over */
     } else if (op == OP_KEY_UPDATE) {
         (void)gnutls_session_key_update(gs, (arg & 1) == 0 ? 0 : GNUTLS_KU_PEER);
     } else if (op == OP_EMPTY) {
         (void)gnutls_record_send2(gs, "", 0, 1u + arg % 32, 0);
-    } else if (op == OP_RELEASE) {
-        alk_tcp_release_finished(s->conn);
     }
 }
 

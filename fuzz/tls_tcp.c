@@ -42,6 +42,7 @@ static void on_stream_of(struct side *s, enum op op, uint8_t arg)
         alk_stream_reset(stream, arg);
     } else if (op == OP_STOP) {
         alk_stream_stop(stream, arg);
+        s->has_stopped = true;
     } else if (op == OP_CLOSE_STREAM) {
         alk_stream_close(stream, arg);
         s->stream = NULL;

@@ -3,13 +3,7 @@
 #include "core/config/conf.h"
 
 #include "base/mem.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* after the above */
-#include <cmocka.h>
+#include "support/oom.h"
 
 static const char *const levels[] = {"error", "warn", "info", NULL};
 
@@ -68,39 +62,6 @@ static const struct alk_conf_row table[] = {
     {.name = NULL}};
 
 /* ----------------------------------------------------------------- helpers */
-
-/* The heap, counting; the n-th allocation fails. */
-struct counter {
-    size_t calls, fail_at, live;
-};
-
-static bool is_failing(struct counter *c)
-{
-    return ++c->calls == c->fail_at;
-}
-
-static void *count_alloc(void *ctx, size_t n)
-{
-    struct counter *c = ctx;
-    void *p = is_failing(c) ? NULL : malloc(n == 0 ? 1 : n);
-    c->live += p != NULL;
-    return p;
-}
-
-static void *count_resize(void *ctx, void *p, size_t n)
-{
-    struct counter *c = ctx;
-    void *q = is_failing(c) ? NULL : realloc(p, n == 0 ? 1 : n);
-    c->live += p == NULL && q != NULL;
-    return q;
-}
-
-static void count_release(void *ctx, void *p)
-{
-    struct counter *c = ctx;
-    c->live -= p != NULL;
-    free(p);
-}
 
 static const struct alk_conf *parse_ok(const char *yaml)
 {
@@ -510,6 +471,38 @@ static void bytes_depth_and_nodes_are_bounded(void **unused)
     alk_buf_fini(&b);
 }
 
+struct costly_case {
+    const char *before, *repeat, *after, *want;
+};
+
+/* Each of these took libfyaml minutes. */
+static void texts_that_cost_time_out_of_proportion_are_refused(void **unused)
+{
+    static const struct costly_case cases[] = {
+        {"name: |+\n", "\n", "", "too many blank lines"},
+        {"name: |\n  x\n", "  \t\r\n", "", "too many blank lines"},
+        {"name: [!<", "[", "]\n", "a tag is too long"},
+        {"name: - ", " ", "x\n", "too many spaces"},
+        {"''", "\t", "\n", "too many spaces"},
+        {"%", "x", "\n", "a directive is too long"},
+        {"name: !", "%41", " x\n", "a tag is too long"},
+        {"name: [\n[!", "%41", " x]]\n", "a tag is too long"},
+    };
+    (void)unused;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct alk_buf b;
+        alk_buf_init(&b, NULL, ALK_CONF_TEXT_MAX);
+        (void)alk_buf_put_str(&b, cases[i].before);
+        while (alk_buf_room(&b) > 16) {
+            (void)alk_buf_put_str(&b, cases[i].repeat);
+        }
+        (void)alk_buf_put_str(&b, cases[i].after);
+        const char *want = cases[i].want;
+        assert_int_equal(parse_quietly(NULL, alk_buf_span(&b), &want), ALK_E_CONFIG);
+        alk_buf_fini(&b);
+    }
+}
+
 static void a_wrong_table_is_the_callers_bug(void **unused)
 {
     static const struct alk_conf_row bad_number[] = {
@@ -707,19 +700,18 @@ static void every_failed_allocation_is_told_and_leaks_nothing(void **unused)
         "port: 0\nport: 2\nunknown: 1\n", "{port: 0, secret: abc, zzz: 1}\n"};
     (void)unused;
     for (size_t d = 0; d < 3; d++) {
-        struct counter c = {.fail_at = 0};
-        const struct alk_mem mem = {count_alloc, count_resize, count_release, &c};
-        alk_err want = parse_quietly(&mem, alk_span_str(documents[d]), NULL);
-        size_t total = c.calls;
-        assert_int_equal(c.live, 0);
+        struct test_mem t;
+        test_mem_init(&t, 0);
+        alk_err want = parse_quietly(&t.mem, alk_span_str(documents[d]), NULL);
+        size_t total = t.allocs;
+        test_mem_check(&t);
         assert_true(total > 3);
         for (size_t i = 1; i <= total; i++) {
-            c = (struct counter){.fail_at = i};
-            alk_err err = parse_quietly(&mem, alk_span_str(documents[d]), NULL);
+            test_mem_init(&t, i);
+            alk_err err = parse_quietly(&t.mem, alk_span_str(documents[d]), NULL);
             /* A quoted value that cannot be shown is left out of the message. */
-            assert_true(err == ALK_E_NOMEM || err == want);
-            assert_true(err == ALK_E_NOMEM || want == ALK_E_CONFIG);
-            assert_int_equal(c.live, 0);
+            assert_true(err == ALK_E_NOMEM || (err == want && want == ALK_E_CONFIG));
+            test_mem_check(&t);
         }
     }
 }
@@ -739,6 +731,7 @@ int main(void)
         cmocka_unit_test(errors_are_sorted_and_capped),
         cmocka_unit_test(a_long_line_is_cut_around_the_caret),
         cmocka_unit_test(bytes_depth_and_nodes_are_bounded),
+        cmocka_unit_test(texts_that_cost_time_out_of_proportion_are_refused),
         cmocka_unit_test(a_wrong_table_is_the_callers_bug),
         cmocka_unit_test(encrypted_values_are_opened_and_checked),
         cmocka_unit_test(mistakes_in_encrypted_values_show_nothing_of_them),

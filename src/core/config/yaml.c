@@ -99,6 +99,75 @@ static bool check_text(struct reader *r)
     return true;
 }
 
+/* Where libfyaml 0.7.12 needs time that grows with the square of the input: blank
+ * lines after a block scalar, runs of spaces, long directives and tags. None of
+ * them has a use here. */
+#define BLANK_LINES_MAX 200
+#define SPACES_MAX      256
+#define DIRECTIVE_MAX   128
+#define TAG_MAX         256
+
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* What is wrong with a line, and where; NULL: nothing is. */
+static const char *find_excess(struct alk_span line, size_t *ret_at)
+{
+    size_t spaces = 0; /* in a row, up to here */
+    size_t tag = 0;    /* bytes of what may be a tag, up to here */
+    for (size_t i = 0; i < line.n; i++) {
+        uint8_t c = line.p[i];
+        uint8_t before = i == 0 ? ' ' : line.p[i - 1];
+        bool is_start = is_space(before) || before == '[' || before == '{' || before == ',';
+        spaces = is_space(c) ? spaces + 1 : 0;
+        tag = is_space(c) ? 0 : tag + (tag > 0 || (c == '!' && is_start));
+        if (spaces > SPACES_MAX || tag > TAG_MAX) {
+            *ret_at = i + 1 - (spaces > tag ? spaces : tag);
+            return spaces > tag ? "too many spaces" : "a tag is too long";
+        }
+    }
+    *ret_at = 0;
+    return line.n > DIRECTIVE_MAX && line.p[0] == '%' ? "a directive is too long" : NULL;
+}
+
+static bool is_blank(struct alk_span line)
+{
+    size_t i = 0;
+    while (i < line.n && is_space(line.p[i])) {
+        i++;
+    }
+    return i == line.n;
+}
+
+static bool check_line(struct reader *r, struct alk_span line, size_t at, size_t *blanks)
+{
+    size_t excess = 0;
+    const char *what = find_excess(line, &excess);
+    *blanks = is_blank(line) ? *blanks + 1 : 0;
+    if (what == NULL && *blanks > BLANK_LINES_MAX) {
+        what = "too many blank lines";
+    }
+    if (what != NULL) {
+        reject(r, at + excess, what);
+    }
+    return what == NULL;
+}
+
+static bool check_lines(struct reader *r)
+{
+    struct alk_span rest = r->text;
+    size_t blanks = 0;
+    while (rest.n > 0) {
+        size_t at = r->text.n - rest.n;
+        if (!check_line(r, alk_span_cut(&rest, '\n'), at, &blanks)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool token_text(struct reader *r, struct fy_token *token, const char **ret, size_t *ret_n)
 {
     size_t n = 0;
@@ -277,7 +346,11 @@ static void on_start(struct reader *r, struct fy_event *event)
 static void report_duplicate(struct reader *r, const struct alk_yaml *y,
                              const struct alk_yaml *earlier)
 {
-    struct alk_conf_place place = alk_conf_place_of(r->text, earlier->key_at);
+    struct alk_conf_place place = {0, 0};
+    if (r->report->count < ALK_CONF_ERRORS_MAX) {
+        /* Only for messages that are kept: it counts lines from the start. */
+        place = alk_conf_place_of(r->text, earlier->key_at);
+    }
     alk_conf_report_at(r->report, y->key_at,
                        "duplicate key '%.60s': it stands at %s:%zu:%zu already", y->key,
                        r->report->name, place.line, place.column);
@@ -421,7 +494,8 @@ alk_err alk_yaml_read(struct alk_arena *arena, struct alk_conf_report *report,
                            ALK_CONF_TEXT_MAX);
         return ALK_OK;
     }
-    if (r.text.n == 0 || alk_span_equal(r.text, alk_span(bom, sizeof(bom))) || !check_text(&r)) {
+    if (r.text.n == 0 || alk_span_equal(r.text, alk_span(bom, sizeof(bom))) || !check_text(&r) ||
+        !check_lines(&r)) {
         return ALK_OK;
     }
 

@@ -193,11 +193,6 @@ void node_start(struct node *n, const struct alk_handler *const *handlers)
     free(message);
 }
 
-static bool run_node(struct node *n, int wait_ms)
-{
-    return n->ep == NULL || alk_loop_run_once(alk_endpoint_loop(n->ep), wait_ms);
-}
-
 void node_turn(struct node *n, int wait_ms)
 {
     struct alk_loop *loops[2] = {n->client, n->ep == NULL ? n->client : alk_endpoint_loop(n->ep)};
@@ -210,7 +205,9 @@ void node_turn(struct node *n, int wait_ms)
     }
     (void)poll(p, 2, wait);
     (void)alk_loop_run_once(n->client, 0);
-    (void)run_node(n, 0);
+    if (n->ep != NULL && !n->is_stopped && !alk_loop_run_once(alk_endpoint_loop(n->ep), 0)) {
+        n->is_stopped = true;
+    }
 }
 
 void node_until(struct node *n, node_cond *cond, void *ctx)
@@ -229,7 +226,9 @@ void node_fini(struct node *n)
 {
     alk_loop_free(n->client);
     if (n->ep != NULL) {
-        alk_endpoint_stop(n->ep);
+        if (!n->is_stopped) {
+            alk_endpoint_stop(n->ep);
+        }
         alk_endpoint_run(n->ep);
         alk_endpoint_free(n->ep);
     }
@@ -289,6 +288,11 @@ static const struct alk_client_calls calls = {
     .early_rejected = on_early_rejected,
     .closed = on_closed,
 };
+
+const struct alk_client_calls *client_calls(void)
+{
+    return &calls;
+}
 
 struct alk_dial_options client_options(const struct node *n, const char *const *alpns)
 {

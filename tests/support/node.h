@@ -26,6 +26,7 @@ struct node {
     unsigned loops;          /* 0: 1 */
     const char *extra_listen[3]; /* instead of 127.0.0.1:0 */
     bool listen_from_config;
+    bool is_stopped;    /* the endpoint's first loop has ended */
     struct alk_buf log; /* lines of the node, from every thread */
 };
 
@@ -72,6 +73,7 @@ struct client {
 
 /* Options with host 127.0.0.1, the node's port and key, and one ALPN. */
 struct alk_dial_options client_options(const struct node *n, const char *const *alpns);
+const struct alk_client_calls *client_calls(void);
 /* Starts a dial; nothing is waited for. */
 void client_dial(struct client *c, struct node *n, const struct alk_dial_options *options);
 /* Dials ALPN with the node's key pinned and waits until it is open or failed. */

@@ -111,7 +111,8 @@ void alk_qconn_failed(struct alk_qconn *c, int liberr)
         } else {
             ngtcp2_ccerr_set_liberr(&c->close.ccerr, liberr, NULL, 0);
         }
-        plan(c, err, ALK_CODE_NONE, alk_span(NULL, 0));
+        /* For our own side, not the wire: why the server was refused. */
+        plan(c, err, ALK_CODE_NONE, alk_span_str(c->tls.verify_text));
         return;
     }
     alk_qconn_unlink(c);

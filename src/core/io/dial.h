@@ -77,6 +77,7 @@ struct alk_dial {
     enum alk_transport err_transport;
     char why[ALK_DIAL_TEXT];     /* what the transport said about it */
     alk_time fresh_until;        /* open: tickets may still come */
+    uint64_t saved_hash;         /* of the session that was saved last; 0: none */
     struct alk_link all, fresh, dead;
 };
 

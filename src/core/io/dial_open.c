@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "core/io/dial.h"
 
+#include "base/map.h"
 #include "base/text.h"
 #include "core/io/rand.h"
 #include "core/store/session_cache.h"
@@ -71,7 +72,11 @@ void alk_dial_save(struct alk_dial *d)
     alk_err err = d->winner->transport == ALK_TRANSPORT_QUIC
                       ? alk_quic_client_session(d->winner->conn, &session)
                       : alk_tcp_client_session(d->winner->conn, &session);
-    if (err == ALK_OK) {
+    /* Asked for at every turn: only what is new goes to the disk. */
+    static const uint64_t seed[2] = {0, 0};
+    uint64_t hash = err == ALK_OK ? alk_siphash(seed, alk_buf_span(&session)) : d->saved_hash;
+    if (err == ALK_OK && hash != d->saved_hash) {
+        d->saved_hash = hash;
         if (cache_key(d, kind_of(d->winner->transport), &key)) {
             alk_session_cache_put(d->o.cache, alk_buf_span(&key), alk_clock_unix(),
                                   alk_buf_span(&session));

@@ -189,7 +189,8 @@ static int serve(unsigned loops, const char *mode)
     char config[512];
     int n = snprintf(config, sizeof config,
                      "listen: [\"127.0.0.1:0\"]\n"
-                     "limits: {connections: 20000, connections_per_ip: 20000, handshakes: 20000}\n"
+                     "limits: {connections: 20000, connections_per_ip: 20000, handshakes: 20000,\n"
+                     "         streams_without_identity: 1024}\n"
                      "log: {level: error}\n"
                      "services:\n  load: {isolation: %s, require: none}\n",
                      mode);

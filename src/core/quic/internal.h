@@ -260,6 +260,7 @@ extern const ngtcp2_callbacks alk_qcallbacks_server, alk_qcallbacks_client;
 struct alk_qstream *alk_qstream_new(struct alk_qconn *c, int64_t id, bool is_local, bool is_early);
 void alk_qstream_free(struct alk_qstream *s);
 void alk_qstream_account(struct alk_qstream *s);
+void alk_qstreams_spare_free(struct alk_quic *q);
 void alk_qstream_over(struct alk_qstream *s); /* ngtcp2 has dropped it */
 void alk_qstreams_over(struct alk_qconn *c);  /* all of them */
 void alk_qstreams_flush(struct alk_qconn *c); /* control work of dirty streams */

@@ -85,15 +85,6 @@ alk_err alk_quic_new(const struct alk_quic_options *options, alk_time now, struc
     return ALK_OK;
 }
 
-static void free_spares(struct alk_quic *q)
-{
-    while (q->spare != NULL) {
-        struct alk_qstream *s = q->spare;
-        q->spare = s->base.ctx;
-        alk_free(q->mem, s);
-    }
-}
-
 void alk_quic_free(struct alk_quic *q)
 {
     if (q == NULL) {
@@ -115,7 +106,7 @@ void alk_quic_free(struct alk_quic *q)
         }
         alk_qconn_unlink(c);
     }
-    free_spares(q);
+    alk_qstreams_spare_free(q);
     alk_map_fini(&q->cids);
     alk_map_fini(&q->tokens);
     alk_map_fini(&q->hosts);

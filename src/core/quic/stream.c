@@ -3,12 +3,16 @@
 
 #include "base/mem.h"
 
+#define RX_SPARE ((size_t)1024) /* bytes of a receive buffer that is kept */
+
 static size_t rx_max(const struct alk_quic *q)
 {
     return (size_t)q->limits.stream_window_max;
 }
 
-static struct alk_qstream *take_spare(struct alk_quic *q)
+/* A freed stream keeps its small receive buffer, so that a stream per request costs
+ * no allocation for what it receives. */
+static struct alk_qstream *take_spare(struct alk_quic *q, struct alk_buf *ret_rx)
 {
     struct alk_qstream *s = q->spare;
     if (s == NULL) {
@@ -16,24 +20,38 @@ static struct alk_qstream *take_spare(struct alk_quic *q)
     }
     q->spare = s->base.ctx;
     q->spare_count--;
+    *ret_rx = s->base.rx;
     memset(s, 0, sizeof *s);
     return s;
 }
 
-static void give_spare(struct alk_quic *q, struct alk_qstream *s)
+static void give_spare(struct alk_quic *q, struct alk_qstream *s, struct alk_buf rx)
 {
     if (q->spare_count >= ALK_QSTREAMS_SPARE) {
+        alk_buf_fini(&rx);
         alk_free(q->mem, s);
         return;
     }
+    s->base.rx = rx;
     s->base.ctx = q->spare;
     q->spare = s;
     q->spare_count++;
 }
 
+void alk_qstreams_spare_free(struct alk_quic *q)
+{
+    while (q->spare != NULL) {
+        struct alk_qstream *s = q->spare;
+        q->spare = s->base.ctx;
+        alk_buf_fini(&s->base.rx);
+        alk_free(q->mem, s);
+    }
+}
+
 struct alk_qstream *alk_qstream_new(struct alk_qconn *c, int64_t id, bool is_local, bool is_early)
 {
-    struct alk_qstream *s = take_spare(c->q);
+    struct alk_buf rx = {.p = NULL};
+    struct alk_qstream *s = take_spare(c->q, &rx);
     if (s == NULL) {
         return NULL;
     }
@@ -42,6 +60,9 @@ struct alk_qstream *alk_qstream_new(struct alk_qconn *c, int64_t id, bool is_loc
     s->is_known = true;
     s->needs_open = is_local;
     alk_stream_init(&s->base, &c->base, (uint64_t)id, rx_max(c->q));
+    s->base.rx.p = rx.p;
+    s->base.rx.size = rx.size;
+    alk_qstream_account(s);
     alk_list_append(&c->probes, &s->probe);
     return s;
 }
@@ -91,8 +112,16 @@ void alk_qstream_free(struct alk_qstream *s)
         }
         alk_qconn_mark(c);
     }
+    struct alk_buf rx;
+    alk_buf_init(&rx, q->mem, 0);
+    if (s->base.rx.size <= RX_SPARE) {
+        rx.p = s->base.rx.p;
+        rx.size = s->base.rx.size;
+        s->base.rx.p = NULL;
+        s->base.rx.size = 0;
+    }
     alk_stream_fini(&s->base);
-    give_spare(q, s);
+    give_spare(q, s, rx);
 }
 
 /* The handler may still have bytes to read: its last event waits until it has. */

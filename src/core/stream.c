@@ -349,7 +349,7 @@ void alk_stream_tx_acked(struct alk_stream *s, uint64_t offset)
 void alk_stream_tx_done(struct alk_stream *s)
 {
     s->is_tx_done = true;
-    alk_txq_fini(&s->tx, mem_of(s));
+    alk_txq_clear(&s->tx, mem_of(s));
 }
 
 size_t alk_stream_memory(const struct alk_stream *s)

@@ -41,6 +41,7 @@ struct alk_txq {
     struct alk_tx_seg *cur; /* segment that holds offset `sent`; NULL at the end */
     size_t cur_at;          /* offset of `sent` inside cur */
     uint64_t acked, sent, end;
+    struct alk_chunk *spare; /* an empty small chunk of our own, or NULL */
 };
 
 struct alk_stream {

@@ -9,24 +9,61 @@
 #define CHUNK_MIN ((size_t)480)
 #define CHUNK_MAX ((size_t)64 * 1024 - 64)
 
-static void seg_free(struct alk_tx_seg *seg, const struct alk_mem *mem)
+/* A chunk of our own begins with its segment, so that a write costs one allocation;
+ * the last small one is kept for the next write, so that mostly it costs none. */
+static struct alk_tx_seg *own_seg(struct alk_txq *q, const struct alk_mem *mem, size_t size)
 {
-    alk_chunk_unref(seg->chunk);
-    alk_free(mem, seg);
+    struct alk_chunk *chunk = q->spare;
+    if (chunk != NULL && size == CHUNK_MIN) {
+        q->spare = NULL;
+    } else {
+        size_t all = 0;
+        chunk = alk_add_ok(&all, size, sizeof(struct alk_tx_seg)) ? alk_chunk_new(mem, all) : NULL;
+        if (chunk == NULL) {
+            return NULL;
+        }
+        chunk->p += sizeof(struct alk_tx_seg);
+        chunk->n = size;
+        chunk->is_fillable = true;
+    }
+    /* Behind struct alk_chunk, hence aligned as one. */
+    struct alk_tx_seg *seg = (struct alk_tx_seg *)(void *)(chunk->p - sizeof *seg);
+    *seg = (struct alk_tx_seg){.chunk = chunk, .p = chunk->p};
+    chunk->fill = 0;
+    return seg;
 }
 
-void alk_txq_fini(struct alk_txq *q, const struct alk_mem *mem)
+static void seg_free(struct alk_txq *q, struct alk_tx_seg *seg, const struct alk_mem *mem)
+{
+    struct alk_chunk *chunk = seg->chunk;
+    if (!chunk->is_fillable) {
+        alk_free(mem, seg);
+    } else if (q->spare == NULL && chunk->n == CHUNK_MIN) {
+        q->spare = chunk;
+        return;
+    }
+    alk_chunk_unref(chunk);
+}
+
+void alk_txq_clear(struct alk_txq *q, const struct alk_mem *mem)
 {
     while (q->head != NULL) {
         struct alk_tx_seg *seg = q->head;
         q->head = seg->next;
-        seg_free(seg, mem);
+        seg_free(q, seg, mem);
     }
     q->tail = NULL;
     q->cur = NULL;
     q->cur_at = 0;
     q->acked = q->end;
     q->sent = q->end;
+}
+
+void alk_txq_fini(struct alk_txq *q, const struct alk_mem *mem)
+{
+    alk_txq_clear(q, mem);
+    alk_chunk_unref(q->spare);
+    q->spare = NULL;
 }
 
 /* Takes the reference to the chunk, also on failure. */
@@ -98,17 +135,13 @@ alk_err alk_txq_copy(struct alk_txq *q, const struct alk_mem *mem, struct alk_sp
         tail_fill(q, first);
         return ALK_OK;
     }
-    struct alk_chunk *chunk = alk_chunk_new(mem, next_chunk_size(q, rest.n));
-    if (chunk == NULL) {
-        return ALK_E_NOMEM;
-    }
-    chunk->is_fillable = true;
-    chunk->fill = rest.n;
-    memcpy(chunk->p, rest.p, rest.n);
-    struct alk_tx_seg *seg = seg_new(mem, chunk, chunk->p, rest.n);
+    struct alk_tx_seg *seg = own_seg(q, mem, next_chunk_size(q, rest.n));
     if (seg == NULL) {
         return ALK_E_NOMEM;
     }
+    memcpy(seg->chunk->p, rest.p, rest.n);
+    seg->chunk->fill = rest.n;
+    seg->n = rest.n;
     tail_fill(q, first); /* only now that nothing can fail any more */
     append(q, seg);
     return ALK_OK;
@@ -167,6 +200,6 @@ void alk_txq_acked(struct alk_txq *q, const struct alk_mem *mem, uint64_t offset
         if (q->head == NULL) {
             q->tail = NULL;
         }
-        seg_free(seg, mem);
+        seg_free(q, seg, mem);
     }
 }

@@ -15,6 +15,8 @@
 #include "core/chunk.h"
 #include "core/stream.h"
 
+/* Drops what is queued; q->spare stays. */
+void alk_txq_clear(struct alk_txq *q, const struct alk_mem *mem);
 void alk_txq_fini(struct alk_txq *q, const struct alk_mem *mem);
 /* Copies all of `data`. ALK_E_NOMEM: nothing was queued. */
 ALK_NODISCARD alk_err alk_txq_copy(struct alk_txq *q, const struct alk_mem *mem,

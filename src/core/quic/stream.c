@@ -2,6 +2,7 @@
 #include "core/quic/internal.h"
 
 #include "base/mem.h"
+#include "core/txq.h"
 
 #define RX_SPARE ((size_t)1024) /* bytes of a receive buffer that is kept */
 
@@ -10,29 +11,39 @@ static size_t rx_max(const struct alk_quic *q)
     return (size_t)q->limits.stream_window_max;
 }
 
-/* A freed stream keeps its small receive buffer, so that a stream per request costs
- * no allocation for what it receives. */
-static struct alk_qstream *take_spare(struct alk_quic *q, struct alk_buf *ret_rx)
+/* A freed stream keeps its small buffers, so that a stream per request costs no
+ * allocation. */
+static struct alk_qstream *take_spare(struct alk_quic *q)
 {
     struct alk_qstream *s = q->spare;
     if (s == NULL) {
         return ALK_NEW(q->mem, struct alk_qstream);
     }
+    uint8_t *rx = s->base.rx.p;
+    size_t rx_size = s->base.rx.size;
+    struct alk_chunk *tx = s->base.tx.spare;
     q->spare = s->base.ctx;
     q->spare_count--;
-    *ret_rx = s->base.rx;
     memset(s, 0, sizeof *s);
+    s->base.rx.p = rx;
+    s->base.rx.size = rx_size;
+    s->base.tx.spare = tx;
     return s;
 }
 
-static void give_spare(struct alk_quic *q, struct alk_qstream *s, struct alk_buf rx)
+static void free_buffers(struct alk_quic *q, struct alk_qstream *s)
+{
+    alk_free(q->mem, s->base.rx.p);
+    alk_chunk_unref(s->base.tx.spare);
+}
+
+static void give_spare(struct alk_quic *q, struct alk_qstream *s)
 {
     if (q->spare_count >= ALK_QSTREAMS_SPARE) {
-        alk_buf_fini(&rx);
+        free_buffers(q, s);
         alk_free(q->mem, s);
         return;
     }
-    s->base.rx = rx;
     s->base.ctx = q->spare;
     q->spare = s;
     q->spare_count++;
@@ -43,15 +54,42 @@ void alk_qstreams_spare_free(struct alk_quic *q)
     while (q->spare != NULL) {
         struct alk_qstream *s = q->spare;
         q->spare = s->base.ctx;
-        alk_buf_fini(&s->base.rx);
+        free_buffers(q, s);
         alk_free(q->mem, s);
     }
 }
 
+/* alk_stream_init and _fini with the buffers that outlive them. */
+static void init_base(struct alk_qstream *s, struct alk_qconn *c, int64_t id)
+{
+    uint8_t *rx = s->base.rx.p;
+    size_t rx_size = s->base.rx.size;
+    alk_stream_init(&s->base, &c->base, (uint64_t)id, rx_max(c->q));
+    s->base.rx.p = rx;
+    s->base.rx.size = rx_size;
+}
+
+static void fini_base(struct alk_qstream *s)
+{
+    struct alk_buf rx = s->base.rx;
+    alk_txq_clear(&s->base.tx, s->base.conn->mem);
+    struct alk_chunk *tx = s->base.tx.spare;
+    s->base.tx.spare = NULL;
+    if (rx.size <= RX_SPARE) {
+        s->base.rx.p = NULL;
+    } else {
+        rx.p = NULL;
+        rx.size = 0;
+    }
+    alk_stream_fini(&s->base);
+    s->base.rx.p = rx.p;
+    s->base.rx.size = rx.size;
+    s->base.tx.spare = tx;
+}
+
 struct alk_qstream *alk_qstream_new(struct alk_qconn *c, int64_t id, bool is_local, bool is_early)
 {
-    struct alk_buf rx = {.p = NULL};
-    struct alk_qstream *s = take_spare(c->q, &rx);
+    struct alk_qstream *s = take_spare(c->q);
     if (s == NULL) {
         return NULL;
     }
@@ -59,9 +97,7 @@ struct alk_qstream *alk_qstream_new(struct alk_qconn *c, int64_t id, bool is_loc
     s->base.is_early = is_early;
     s->is_known = true;
     s->needs_open = is_local;
-    alk_stream_init(&s->base, &c->base, (uint64_t)id, rx_max(c->q));
-    s->base.rx.p = rx.p;
-    s->base.rx.size = rx.size;
+    init_base(s, c, id);
     alk_qstream_account(s);
     alk_list_append(&c->probes, &s->probe);
     return s;
@@ -112,16 +148,8 @@ void alk_qstream_free(struct alk_qstream *s)
         }
         alk_qconn_mark(c);
     }
-    struct alk_buf rx;
-    alk_buf_init(&rx, q->mem, 0);
-    if (s->base.rx.size <= RX_SPARE) {
-        rx.p = s->base.rx.p;
-        rx.size = s->base.rx.size;
-        s->base.rx.p = NULL;
-        s->base.rx.size = 0;
-    }
-    alk_stream_fini(&s->base);
-    give_spare(q, s, rx);
+    fini_base(s);
+    give_spare(q, s);
 }
 
 /* The handler may still have bytes to read: its last event waits until it has. */

@@ -97,11 +97,18 @@ static const struct alk_handler client_handler = {
 void host_world_init(struct host_world *w, const struct alk_handler *const *handlers,
                      size_t handler_count, const char *host_user)
 {
+    host_world_init_in(w, handlers, handler_count, host_user, NULL);
+}
+
+void host_world_init_in(struct host_world *w, const struct alk_handler *const *handlers,
+                        size_t handler_count, const char *host_user, const char *data_dir)
+{
     *w = (struct host_world){0};
     const struct alk_spawner_options options = {
         .handlers = handlers,
         .handler_count = handler_count,
         .host_user = host_user,
+        .data_dir = data_dir,
     };
     check_err(alk_spawner_start(&options, NULL, &w->spawner), ALK_OK);
     check_err(alk_loop_new(NULL, &w->loop), ALK_OK);

@@ -45,6 +45,9 @@ struct host_peer {
 /* handlers: what hosts may run; NULL: none. host_user NULL: the default. */
 void host_world_init(struct host_world *w, const struct alk_handler *const *handlers,
                      size_t handler_count, const char *host_user);
+/* The same with a data directory that hosts must not reach. */
+void host_world_init_in(struct host_world *w, const struct alk_handler *const *handlers,
+                        size_t handler_count, const char *host_user, const char *data_dir);
 void host_world_fini(struct host_world *w);
 /* Starts a service in this process; yaml is read against handler->settings. */
 void host_world_serve(struct host_world *w, const struct alk_handler *handler, const char *yaml);

@@ -398,6 +398,14 @@ static bool on_turn(void *ctx)
     return has_more || !alk_list_is_empty(&host->hub.ready);
 }
 
+/* Standard error is the endpoint's log. */
+static void on_assert(const char *file, int line, const char *what)
+{
+    (void)fprintf(stderr, "assertion failed: %s:%d: %s\n", file, line, what);
+    (void)fflush(stderr);
+    __builtin_trap();
+}
+
 static void chan_init(struct alk_host *host, unsigned index)
 {
     static const uint8_t seed[HUB_SEED_SIZE] = {0}; /* ids are counted by us, not by peers */
@@ -419,6 +427,7 @@ static void chan_init(struct alk_host *host, unsigned index)
 
 int alk_host_run(const struct alk_host_options *options)
 {
+    alk_assert_hook(on_assert);
     struct alk_host *host = ALK_NEW(NULL, struct alk_host);
     if (host == NULL || alk_loop_new(NULL, &host->loop) != ALK_OK) {
         return EXIT_MEMORY;

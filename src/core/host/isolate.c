@@ -290,10 +290,10 @@ void alk_isolate_ready(struct isolate *iso, unsigned sandbox)
     alk_sandbox_text(all & ~sandbox, missing, sizeof missing);
     bool is_separate = (sandbox & (ALK_SANDBOX_USER | ALK_SANDBOX_DATA_DIR)) != 0;
     alk_isolate_say(iso, is_separate ? ALK_LOG_INFO : ALK_LOG_WARN,
-                    is_separate ? "its process %d is ready; sandbox without: %s"
-                                : "its process %d is ready, but NOT separated from the node's "
-                                  "keys; sandbox without: %s",
-                    (int)iso->status.pid, missing);
+                    is_separate ? "its process is ready; sandbox without: %s"
+                                : "its process is ready, but NOT separated from the node's keys; "
+                                  "sandbox without: %s",
+                    missing);
 }
 
 /* --- the process's start --------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Rules only ever allow, so what is to be denied is what no rule names: a path
- * above `denied` is allowed entry by entry, all but the one that leads there. */
+ * above `denied` is allowed entry by entry, all but the one that leads there. A
+ * path that lies inside `denied` is allowed: whoever names it, means it. */
 #include "core/host/landlock.h"
 
 #include "base/span.h"
@@ -159,7 +160,7 @@ static void allow(const struct rules *rules, const char *path, unsigned access)
     }
     if (rules->denied[0] == '\0') {
         allow_path(rules, real, access);
-    } else if (is_beneath(real, rules->denied)) {
+    } else if (strcmp(real, rules->denied) == 0) {
         return;
     } else if (is_beneath(rules->denied, real)) {
         allow_around(rules, real, access);

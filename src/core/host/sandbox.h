@@ -33,7 +33,8 @@ struct alk_sandbox_path {
 struct alk_sandbox {
     const struct alk_sandbox_path *paths; /* beside the system's own (/usr, /lib, /etc, ...) */
     size_t path_count;
-    const char *denied; /* never reachable, also when it lies beneath a path above */
+    const char *denied; /* not reachable, even when it lies beneath one of the paths; a path
+                         * inside of it is, when it is one of them */
     uint64_t memory;    /* RLIMIT_DATA in bytes; 0: none */
     uint64_t files;     /* RLIMIT_NOFILE; 0: as it is */
     bool may_connect;   /* outgoing TCP */

@@ -74,7 +74,7 @@ static const uint16_t denied[] = {
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define PROGRAM_MAX (16 + 2 * (COUNT(killed) + COUNT(denied)))
+#define PROGRAM_MAX (32 + 2 * (COUNT(killed) + COUNT(denied)))
 
 struct program {
     struct sock_filter code[PROGRAM_MAX];

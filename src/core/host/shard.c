@@ -14,6 +14,9 @@
 
 static void condemn(struct shard *s)
 {
+    if (s->index == 0) {
+        s->iso->status.is_ready = false; /* its exit is told later */
+    }
     alk_isolate_condemn(s->iso, s->epoch);
     alk_shard_drop(s);
 }

@@ -20,6 +20,7 @@
 #define REST_TIME (30 * ALK_SECOND)
 #define SAY_EVERY (60 * ALK_SECOND)
 #define LINKS_MAX 4096 /* open at one time, per service */
+#define BACKLOG_RETRY (10 * ALK_MS)
 
 struct target {
     union {
@@ -58,6 +59,7 @@ struct link {
     int fd;                    /* while connecting; then the relay's */
     struct alk_watch *watch;   /* while connecting */
     struct alk_timer timer;    /* connecting; later: of the rest */
+    struct alk_timer retry;    /* while a Unix target's backlog is full */
     struct alk_relay relay;
     struct alk_loop_end end;
     bool is_tls;
@@ -160,6 +162,7 @@ static void link_free(struct link *l)
 {
     struct forward_service *s = l->service;
     alk_timer_stop(l->loop, &l->timer);
+    alk_timer_stop(l->loop, &l->retry);
     alk_loop_end_remove(&l->end);
     alk_watch_free(l->watch);
     if (l->fd >= 0) {
@@ -171,8 +174,19 @@ static void link_free(struct link *l)
     service_unref(s);
 }
 
+/* A TCP target hears of an abort by a RST: an end would look like success. */
+static void abort_target(const struct link *l)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    int fd = l->fd >= 0 ? l->fd : l->relay.loop != NULL ? l->relay.out_fd : -1;
+    if (fd >= 0 && l->service->target.addr.any.sa_family != AF_UNIX) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    }
+}
+
 static void abort_link(struct link *l, uint64_t code)
 {
+    abort_target(l);
     if (l->stream != NULL) {
         alk_stream_close(l->stream, code);
         l->stream = NULL;
@@ -242,6 +256,7 @@ static void on_relay(void *ctx, unsigned events)
 
 static void start_relay(struct link *l)
 {
+    alk_timer_stop(l->loop, &l->retry);
     const struct alk_relay_options options = {
         .mem = l->service->mem,
         .loop = l->loop,
@@ -255,6 +270,8 @@ static void start_relay(struct link *l)
     alk_timer_stop(l->loop, &l->timer);
     if (alk_relay_init(&l->relay, &options) != ALK_OK) {
         abort_link(l, ALK_CODE_LIMIT);
+    } else {
+        alk_relay_run(&l->relay); /* what came while connecting was told before */
     }
 }
 
@@ -321,29 +338,53 @@ static void on_early(void *ctx, struct alk_stream *stream, unsigned events)
     }
 }
 
-static alk_err link_connect(struct link *l)
+/* ALK_OK: connected. ALK_MORE: later. */
+static alk_err try_connect(struct link *l)
 {
     const struct target *t = &l->service->target;
-    int one = 1;
-    l->fd = socket(t->addr.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (l->fd < 0) {
-        return errno == EMFILE || errno == ENFILE ? ALK_E_LIMIT : ALK_E_IO;
-    }
-    if (t->addr.any.sa_family != AF_UNIX) {
-        (void)setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    }
-    int rc = connect(l->fd, &t->addr.any, t->addr_len);
-    if (rc == 0) {
+    if (connect(l->fd, &t->addr.any, t->addr_len) == 0) {
         return ALK_OK;
     }
-    /* EAGAIN: the backlog of a Unix socket is full; there is no event to wait for. */
+    if (errno == EAGAIN) { /* the backlog of a Unix socket is full: no event tells */
+        alk_timer_set(l->loop, &l->retry, alk_loop_now(l->loop) + BACKLOG_RETRY);
+        return ALK_MORE;
+    }
     if (errno != EINPROGRESS) {
         say_down(l->service, alk_loop_now(l->loop), strerror(errno));
         return ALK_E_IO;
     }
     ALK_TRY(alk_watch_new(l->loop, l->fd, ALK_FD_WRITE, on_connect, l, &l->watch));
-    alk_timer_set(l->loop, &l->timer, alk_loop_now(l->loop) + l->service->connect_timeout);
     return ALK_MORE;
+}
+
+static void on_retry(struct alk_timer *timer, void *ctx)
+{
+    struct link *l = ctx;
+    (void)timer;
+    alk_err err = try_connect(l);
+    if (err == ALK_OK) {
+        connected(l);
+    } else if (err != ALK_MORE) {
+        abort_link(l, alk_err_code(err));
+    }
+}
+
+static alk_err link_connect(struct link *l)
+{
+    int family = l->service->target.addr.any.sa_family;
+    int one = 1;
+    l->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (l->fd < 0) {
+        return errno == EMFILE || errno == ENFILE ? ALK_E_LIMIT : ALK_E_IO;
+    }
+    if (family != AF_UNIX) {
+        (void)setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    }
+    alk_err err = try_connect(l);
+    if (err == ALK_MORE) {
+        alk_timer_set(l->loop, &l->timer, alk_loop_now(l->loop) + l->service->connect_timeout);
+    }
+    return err;
 }
 
 static struct link *link_new(struct forward_conn *c, struct alk_stream *stream)
@@ -360,6 +401,7 @@ static struct link *link_new(struct forward_conn *c, struct alk_stream *stream)
     l->fd = -1;
     l->is_tls = alk_conn_transport(c->conn) == ALK_TRANSPORT_TLS;
     l->timer = (struct alk_timer){.fn = on_timer, .ctx = l};
+    l->retry = (struct alk_timer){.fn = on_retry, .ctx = l};
     l->end = (struct alk_loop_end){.fn = on_loop_end, .ctx = l};
     alk_loop_end_add(l->loop, &l->end);
     return l;

@@ -357,7 +357,7 @@ static void more_after_full_than_one_feed_ends_the_connection(void **state)
     tw_fini(&w);
 }
 
-/* --- key updates, empty records ----------------------------------------------------------------- */
+/* --- key updates, empty records ---------------------------------------------------------- */
 
 static void keys_are_updated_in_the_middle(void **state)
 {
@@ -440,7 +440,7 @@ static void empty_records_in_front_of_data_hide_nothing(void **state)
     tw_fini(&w);
 }
 
-/* --- memory ---------------------------------------------------------------------------------------- */
+/* --- memory -------------------------------------------------------------------------------- */
 
 static alk_err one_conversation(const struct alk_mem *mem, void *ctx)
 {

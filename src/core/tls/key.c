@@ -279,8 +279,8 @@ alk_err alk_key_print_pem(const uint8_t seed[static 32], struct alk_buf *ret)
     memcpy(der, head, sizeof head);
     memcpy(der + sizeof head, seed, ALK_ED25519_SEED);
     (void)alk_base64(alk_span(der, sizeof der), text, sizeof text); /* 64 characters: one line */
-    alk_err err = alk_buf_printf(ret, "-----BEGIN PRIVATE KEY-----\n%s\n-----END PRIVATE KEY-----\n",
-                                 text);
+    alk_err err = alk_buf_printf(
+        ret, "-----BEGIN PRIVATE KEY-----\n%s\n-----END PRIVATE KEY-----\n", text);
     alk_wipe(der, sizeof der);
     alk_wipe(text, sizeof text);
     return err;

@@ -108,11 +108,13 @@ static ssize_t foreign_push(gnutls_transport_ptr_t ptr, const void *p, size_t n)
     return (ssize_t)n;
 }
 
-static void foreign_run(struct foreign *f, struct tw *w, const char *const *alpns)
+static void foreign_run(struct foreign *f, struct tw *w, const char *const *alpns,
+                        const char *priority)
 {
     *f = (struct foreign){.w = w, .alert = -1};
-    assert_int_equal(gnutls_init(&f->gs, GNUTLS_CLIENT | GNUTLS_NONBLOCK), 0);
-    assert_int_equal(gnutls_priority_set_direct(f->gs, "NORMAL:-VERS-ALL:+VERS-TLS1.3", NULL), 0);
+    unsigned flags = GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_KEY_SHARE_TOP;
+    assert_int_equal(gnutls_init(&f->gs, flags), 0);
+    assert_int_equal(gnutls_priority_set_direct(f->gs, priority, NULL), 0);
     assert_int_equal(gnutls_certificate_allocate_credentials(&f->creds), 0);
     assert_int_equal(gnutls_credentials_set(f->gs, GNUTLS_CRD_CERTIFICATE, f->creds), 0);
     gnutls_transport_set_ptr(f->gs, f);
@@ -147,8 +149,8 @@ static void foreign_fini(struct foreign *f)
     gnutls_certificate_free_credentials(f->creds);
 }
 
-static void foreign_case(const char *const *alpns, const char *default_alpn, int want_alert,
-                         const char *want_alpn)
+static void priority_case(const char *priority, const char *const *alpns,
+                          const char *default_alpn, int want_alert, const char *want_alpn)
 {
     struct alk_buf chain, key;
     tw_certificate("node.example", 0, &chain, &key);
@@ -160,7 +162,7 @@ static void foreign_case(const char *const *alpns, const char *default_alpn, int
                                      .service_count = MANY,
                                      .creds = creds,
                                      .default_alpn = default_alpn});
-    foreign_run(&f, &w, alpns);
+    foreign_run(&f, &w, alpns, priority);
     assert_int_equal(f.alert, want_alert);
     assert_int_equal(f.is_done, want_alert < 0);
     assert_int_equal(w.server.opens, want_alert < 0 ? 1 : 0);
@@ -173,6 +175,32 @@ static void foreign_case(const char *const *alpns, const char *default_alpn, int
     alk_tls_creds_unref(creds);
     alk_buf_fini(&chain);
     alk_buf_fini(&key);
+}
+
+static void foreign_case(const char *const *alpns, const char *default_alpn, int want_alert,
+                         const char *want_alpn)
+{
+    priority_case("NORMAL:-VERS-ALL:+VERS-TLS1.3", alpns, default_alpn, want_alert, want_alpn);
+}
+
+static void a_second_hello_is_asked_for_and_read(void **state)
+{
+    (void)state;
+    static const char *const ours[] = {"nobody", "dot", NULL};
+    static const char *const none_of_ours[] = {"nobody", NULL};
+    /* Its key share is for a group we do not have: HelloRetryRequest. */
+    static const char retry[] =
+        "NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:+GROUP-X448:+GROUP-SECP256R1";
+    priority_case(retry, ours, NULL, -1, "dot");
+    priority_case(retry, none_of_ours, NULL, 120, NULL);
+}
+
+static void older_versions_get_alert_70(void **state)
+{
+    (void)state;
+    static const char *const ours[] = {"dot", NULL};
+    priority_case("NORMAL:-VERS-ALL:+VERS-TLS1.2", ours, NULL, 70, NULL);
+    priority_case("NORMAL:-VERS-ALL:+VERS-TLS1.2", NULL, NULL, 70, NULL);
 }
 
 static void without_a_common_alpn_the_alert_is_120(void **state)
@@ -447,6 +475,8 @@ int main(void)
         cmocka_unit_test(every_one_of_fourteen_services_is_reached),
         cmocka_unit_test(the_clients_order_wins),
         cmocka_unit_test(a_client_offers_one_to_eight_names_of_one_to_31_bytes),
+        cmocka_unit_test(a_second_hello_is_asked_for_and_read),
+        cmocka_unit_test(older_versions_get_alert_70),
         cmocka_unit_test(without_a_common_alpn_the_alert_is_120),
         cmocka_unit_test(a_default_alpn_stands_in_for_none_and_only_for_none),
         cmocka_unit_test(a_server_that_answers_no_alpn_is_left),

@@ -76,6 +76,10 @@ static void bad_extensions_are_malformed(void **state)
         {"an ALPN longer than the list", ALK_LIT("\0\x10\0\x05\0\x03\x03h3")},
         {"bytes after the ALPN list", ALK_LIT("\0\x10\0\x06\0\x03\x02h3!")},
         {"two ALPN lists", ALK_LIT("\0\x10\0\x05\0\x03\x02h3\0\x10\0\x05\0\x03\x02h3")},
+        {"two lists of versions", ALK_LIT("\0\x2b\0\x03\x02\x03\x04\0\x2b\0\x03\x02\x03\x04")},
+        {"no versions in the list", ALK_LIT("\0\x2b\0\x01\0")},
+        {"half a version", ALK_LIT("\0\x2b\0\x02\x01\x03")},
+        {"bytes after the versions", ALK_LIT("\0\x2b\0\x04\x02\x03\x04!")},
         {"an extension cut off", ALK_LIT("\0\x10\0\x05\0\x03\x02h")},
         {"half an extension header", ALK_LIT("\0\x10\0")},
     };
@@ -84,6 +88,20 @@ static void bad_extensions_are_malformed(void **state)
         print_message("  %s\n", rows[i].name);
         check_err(parse_exts(rows[i].exts, &h), ALK_E_MALFORMED);
     }
+}
+
+static void tls_13_must_be_offered(void **state)
+{
+    (void)state;
+    struct alk_tls_hello h;
+    check_err(parse_exts(ALK_LIT("\0\x2b\0\x03\x02\x03\x04"), &h), ALK_OK);
+    assert_true(h.has_tls13);
+    check_err(parse_exts(ALK_LIT("\0\x2b\0\x07\x06\x0a\x0a\x03\x04\x03\x03"), &h), ALK_OK);
+    assert_true(h.has_tls13);
+    check_err(parse_exts(ALK_LIT("\0\x2b\0\x03\x02\x03\x03"), &h), ALK_OK);
+    assert_false(h.has_tls13);
+    check_err(parse_exts(ALK_LIT(""), &h), ALK_OK);
+    assert_false(h.has_tls13);
 }
 
 static void the_list_is_stepped_through_in_order(void **state)
@@ -187,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_read_in_lower_case),
         cmocka_unit_test(bad_extensions_are_malformed),
+        cmocka_unit_test(tls_13_must_be_offered),
         cmocka_unit_test(the_list_is_stepped_through_in_order),
         cmocka_unit_test(a_hello_without_extensions_is_read),
         cmocka_unit_test(every_cut_is_malformed_and_changes_nothing),

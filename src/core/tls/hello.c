@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "core/tls/hello.h"
 
-enum { EXT_SERVER_NAME = 0, EXT_ALPN = 16, NAME_HOST = 0, RANDOM_LEN = 32, SESSION_ID_MAX = 32 };
+enum { EXT_SERVER_NAME = 0, EXT_ALPN = 16, EXT_VERSIONS = 43, TLS13 = 0x0304, NAME_HOST = 0, RANDOM_LEN = 32, SESSION_ID_MAX = 32 };
 
 static bool is_host_char(uint8_t c)
 {
@@ -74,29 +74,61 @@ static alk_err parse_alpn(struct alk_span ext, struct alk_tls_hello *h)
     return ALK_OK;
 }
 
+static alk_err parse_versions(struct alk_span ext, struct alk_tls_hello *h)
+{
+    struct alk_rd r = alk_rd(ext);
+    struct alk_rd list = alk_rd(alk_rd_block8(&r));
+    if (r.err != ALK_OK || alk_rd_left(&r) != 0 || alk_rd_left(&list) == 0 ||
+        alk_rd_left(&list) % 2 != 0) {
+        return ALK_E_MALFORMED;
+    }
+    while (alk_rd_left(&list) > 0) {
+        h->has_tls13 = alk_rd_u16(&list) == TLS13 || h->has_tls13;
+    }
+    return ALK_OK;
+}
+
+static alk_err parse_one(uint16_t type, struct alk_span ext, struct alk_tls_hello *h)
+{
+    if (type == EXT_SERVER_NAME) {
+        return parse_server_name(ext, h);
+    }
+    if (type == EXT_ALPN) {
+        return parse_alpn(ext, h);
+    }
+    return type == EXT_VERSIONS ? parse_versions(ext, h) : ALK_OK;
+}
+
+static unsigned bit_of(uint16_t type)
+{
+    switch (type) {
+    case EXT_SERVER_NAME:
+        return 1;
+    case EXT_ALPN:
+        return 2;
+    case EXT_VERSIONS:
+        return 4;
+    default:
+        return 0;
+    }
+}
+
 static alk_err parse_extensions(struct alk_span exts, struct alk_tls_hello *h)
 {
     struct alk_rd r = alk_rd(exts);
-    bool has_name = false;
+    unsigned seen = 0;
     while (alk_rd_left(&r) > 0) {
         uint16_t type = alk_rd_u16(&r);
         struct alk_span ext = alk_rd_block16(&r, UINT16_MAX);
         if (r.err != ALK_OK) {
             return ALK_E_MALFORMED;
         }
-        if (type == EXT_SERVER_NAME) {
-            /* [RFC 8446 §4.2] not more than one extension of the same type */
-            if (has_name) {
-                return ALK_E_MALFORMED;
-            }
-            has_name = true;
-            ALK_TRY(parse_server_name(ext, h));
-        } else if (type == EXT_ALPN) {
-            if (h->has_alpn) {
-                return ALK_E_MALFORMED;
-            }
-            ALK_TRY(parse_alpn(ext, h));
+        /* [RFC 8446 §4.2] not more than one extension of the same type */
+        if ((seen & bit_of(type)) != 0) {
+            return ALK_E_MALFORMED;
         }
+        seen |= bit_of(type);
+        ALK_TRY(parse_one(type, ext, h));
     }
     return ALK_OK;
 }

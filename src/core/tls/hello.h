@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* core/tls/hello.h - what we read of a ClientHello: the ALPN list and the SNI.
+/* core/tls/hello.h - what we read of a ClientHello: versions, ALPN list, SNI.
  *
  * GnuTLS holds at most 8 ALPN names and accepts a client that sends none, so the
  * choice is ours, made before GnuTLS reads the message. Pure parsing.
@@ -12,13 +12,14 @@
 #include "base/wire.h"
 
 struct alk_tls_hello {
+    bool has_tls13; /* offered in supported_versions */
     bool has_alpn;
     struct alk_span alpns;     /* list of names behind 1-byte lengths; borrows from the input */
     char sni[ALK_SNI_MAX + 1]; /* lower case; "": none, an address, or no host name */
 };
 
 /* body: the handshake message without its 4-byte header [RFC 8446 §4.1.2].
- * ALK_E_MALFORMED: lengths that do not fit, an empty name, or one of our two
+ * ALK_E_MALFORMED: lengths that do not fit, an empty name, or one of our
  * extensions twice. A server name with characters no host has counts as none. */
 ALK_NODISCARD alk_err alk_tls_hello_parse(struct alk_span body, struct alk_tls_hello *ret);
 

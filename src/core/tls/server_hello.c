@@ -119,6 +119,9 @@ int alk_tls_on_client_hello(gnutls_session_t gs, unsigned type, unsigned when,
     if (alk_tls_hello_parse(alk_span(msg->data, msg->size), &hello) != ALK_OK) {
         return GNUTLS_E_UNEXPECTED_PACKET_LENGTH; /* alert decode_error */
     }
+    if (!hello.has_tls13) {
+        return GNUTLS_E_UNSUPPORTED_VERSION_PACKET; /* alert protocol_version */
+    }
     struct alk_service *service = choose(s, &hello, &alpn);
     if (s->service != NULL) {
         return check_again(s, &hello, alpn);

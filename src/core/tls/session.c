@@ -344,5 +344,5 @@ alk_err alk_tls_error(const struct alk_tls_session *s, int gnutls_err, uint8_t a
     if (alert == GNUTLS_A_CERTIFICATE_REQUIRED || gnutls_err == GNUTLS_E_CERTIFICATE_REQUIRED) {
         return ALK_E_AUTH;
     }
-    return ALK_E_TLS;
+    return alert == GNUTLS_A_PROTOCOL_VERSION ? ALK_E_VERSION : ALK_E_TLS;
 }

@@ -122,8 +122,9 @@ ALK_NODISCARD alk_err alk_tls_session_send_ticket(struct alk_tls_session *s);
 ALK_NODISCARD alk_err alk_tls_session_ticket(struct alk_tls_session *s, struct alk_buf *ret);
 /* The TLS alert that says best why it failed (for close codes and TCP alerts). */
 uint8_t alk_tls_alert(const struct alk_tls_session *s, int gnutls_err);
-/* ALK_E_NO_ALPN for alert 120, ALK_E_AUTH for certificate_required, the verify
- * error, else ALK_E_TLS. */
+/* The verify error if there is one; ALK_E_NO_ALPN for alert 120, ALK_E_AUTH for
+ * certificate_required, ALK_E_VERSION for protocol_version, ALK_E_NOMEM, else
+ * ALK_E_TLS. */
 alk_err alk_tls_error(const struct alk_tls_session *s, int gnutls_err, uint8_t alert);
 
 #endif

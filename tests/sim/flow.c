@@ -89,6 +89,32 @@ static void windows_grow_with_the_path(void **state)
     pair_free(p);
 }
 
+/* A reload does not touch what connections were promised. */
+static void new_limits_are_for_new_connections(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(NULL);
+    p->w.net.delay = 50 * ALK_MS;
+    pair_connect(p);
+    struct alk_quic_limits small = {.stream_window = 5000,
+                                    .stream_window_max = 5000,
+                                    .conn_window = 10000,
+                                    .conn_window_max = 10000,
+                                    .streams = UINT64_MAX,
+                                    .idle_timeout = ALK_NEVER};
+    alk_quic_set_limits(p->s->q, &small);
+    pair_exchange(p, SIM_PUT, 16 * MIB);
+    struct sim_client *late = pair_more(p);
+    assert_true(sim_run(&p->w, ALK_SECOND, sim_client_is_confirmed, late));
+    struct sim_request r = {.size = 0};
+    check_err(sim_request_start(&r, late, SIM_HOLD, MIB), ALK_OK);
+    size_t before = pair_stats(p->s).memory;
+    (void)sim_run(&p->w, 10 * ALK_SECOND, NULL, NULL);
+    assert_true(pair_stats(p->s).memory < before + 20000);
+    pair_close(p);
+    pair_free(p);
+}
+
 /* --- streams -------------------------------------------------------------------------- */
 
 static void strangers_get_few_streams_and_credit_comes_back(void **state)
@@ -440,6 +466,7 @@ int main(void)
         cmocka_unit_test(other_streams_go_on_beside_one_that_is_not_read),
         cmocka_unit_test(what_is_unread_survives_the_end_of_the_stream),
         cmocka_unit_test(windows_grow_with_the_path),
+        cmocka_unit_test(new_limits_are_for_new_connections),
         cmocka_unit_test(strangers_get_few_streams_and_credit_comes_back),
         cmocka_unit_test(known_peers_get_all_streams),
         cmocka_unit_test(thousands_of_small_requests),

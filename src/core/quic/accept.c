@@ -141,7 +141,7 @@ void alk_qaccept(struct alk_quic *q, const ngtcp2_path_storage *ps, const ngtcp2
     struct alk_addr local, remote;
     alk_qpath_get(&ps->path, &local, &remote);
     bool is_locked_out = q->o.admit != NULL && !q->o.admit(q->o.admit_ctx, &remote);
-    if (is_locked_out || q->live_count - q->handshaking >= q->limits.connections ||
+    if (is_locked_out || q->serving - q->handshaking >= q->limits.connections ||
         alk_qhost_is_full(q, &remote)) {
         q->stats.dropped_limit++;
         alk_qstray_refuse(q, ps, &hd, NGTCP2_CONNECTION_REFUSED);

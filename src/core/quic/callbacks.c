@@ -49,7 +49,7 @@ static void done(struct alk_qconn *c)
     c->is_handshake_done = true;
     if (c->is_handshaking) {
         c->is_handshaking = false;
-        c->q->handshaking--;
+        c->q->handshaking -= c->base.is_server ? 1 : 0;
     }
     c->q->stats.handshakes_done++;
 }
@@ -202,7 +202,7 @@ static int recv_stream_data(ngtcp2_conn *nc, uint32_t flags, int64_t id, uint64_
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
     bool is_over = c->q->memory > c->q->limits.memory ||
-                   c->memory > 2 * (size_t)c->q->limits.conn_window_max;
+                   c->memory > 2 * (size_t)c->conn_window_max;
     if (is_over && n > 0) {
         shed_stream(c, s);
     }

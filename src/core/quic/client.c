@@ -57,7 +57,7 @@ static void fill(struct alk_qconn *c, const struct memory *m, ngtcp2_settings *s
         settings->available_versionslen = 1;
     }
     if (dial->idle_timeout != 0) {
-        params->max_idle_timeout = dial->idle_timeout;
+        params->max_idle_timeout = dial->idle_timeout == ALK_NEVER ? 0 : dial->idle_timeout;
     }
     c->keep_alive = dial->keep_alive != 0 ? dial->keep_alive : KEEP_ALIVE;
 }

@@ -170,9 +170,10 @@ static void leave_live(struct alk_qconn *c)
 {
     struct alk_quic *q = c->q;
     q->live_count--;
+    q->serving -= c->base.is_server ? 1 : 0;
     if (c->is_handshaking) {
         c->is_handshaking = false;
-        q->handshaking--;
+        q->handshaking -= c->base.is_server ? 1 : 0;
         q->stats.handshakes_failed++;
     }
     alk_qhost_leave(c);

@@ -60,11 +60,11 @@ static void link_in(struct alk_qconn *c)
 {
     struct alk_quic *q = c->q;
     alk_list_append(&q->all, &c->all);
-    q->conn_count++;
     q->live_count++;
-    q->handshaking++;
     c->is_handshaking = true;
     if (c->base.is_server) {
+        q->serving++;
+        q->handshaking++;
         alk_list_append(&q->anon, &c->anon);
     }
 }
@@ -135,6 +135,8 @@ static void set_mtu(const struct alk_quic *q, ngtcp2_settings *s)
 void alk_qconn_settings(struct alk_qconn *c, ngtcp2_settings *ret)
 {
     const struct alk_quic *q = c->q;
+    c->conn_window_max = q->limits.conn_window_max;
+    c->stream_window_max = q->limits.stream_window_max;
     ngtcp2_settings_default(ret);
     ret->initial_ts = q->now;
     ret->cc_algo = NGTCP2_CC_ALGO_CUBIC;
@@ -157,7 +159,7 @@ void alk_qconn_params(struct alk_qconn *c, ngtcp2_transport_params *ret)
     ret->initial_max_stream_data_bidi_remote = l->stream_window;
     ret->initial_max_data = l->conn_window;
     ret->initial_max_streams_bidi = c->streams_base;
-    ret->max_idle_timeout = l->idle_timeout;
+    ret->max_idle_timeout = l->idle_timeout == ALK_NEVER ? 0 : l->idle_timeout;
     ret->active_connection_id_limit = CID_LIMIT;
     ret->max_datagram_frame_size = l->datagram_max <= 1 ? 0 : l->datagram_max;
     ret->grease_quic_bit = 1;
@@ -212,7 +214,6 @@ void alk_qconn_unlink(struct alk_qconn *c)
     }
     ALK_ASSERT(c->nc == NULL && !alk_link_is_in(&c->work));
     alk_list_remove(&c->all);
-    q->conn_count--;
     alk_heap_remove(&q->timers, &c->timer);
     alk_free(q->mem, c);
 }

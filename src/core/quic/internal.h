@@ -112,6 +112,7 @@ struct alk_qconn {
     uint64_t bytes_in, bytes_out;
     uint64_t streams_base; /* stream credit without identity */
     uint64_t streams_full; /* and with it */
+    uint64_t stream_window_max, conn_window_max; /* those it was made with */
     struct alk_buf new_token; /* client: what the server gave */
     /* Client: in use, that of a first attempt (0: this is it), that a server named. */
     uint32_t version, original_version, offered_version;
@@ -154,7 +155,9 @@ struct alk_quic {
     struct alk_heap timers;
     struct alk_list all, work, tombs;
     struct alk_list anon; /* live ones without identity, oldest first */
-    size_t conn_count, tomb_count, live_count, handshaking;
+    size_t tomb_count;
+    size_t live_count; /* with an ngtcp2_conn, either role */
+    size_t serving, handshaking; /* of those, server's; and unfinished ones of these */
     size_t memory; /* streams and ngtcp2 */
     struct alk_qstream *spare; /* free list over base.conn */
     size_t spare_count;

@@ -6,11 +6,39 @@
 
 #define KIB ((uint64_t)1024)
 #define MIB (KIB * KIB)
+#define WINDOW_MAX ((uint64_t)1 << 40)
+#define STREAMS_MAX ((uint64_t)1 << 32)
 #define CIDS_PER_CONN 16 /* more than ngtcp2 ever keeps for one connection */
 
 static uint64_t or_default(uint64_t value, uint64_t fallback)
 {
     return value == 0 ? fallback : value;
+}
+
+/* ngtcp2 asserts what fits into its integers. */
+static uint64_t at_most(uint64_t value, uint64_t most)
+{
+    return value < most ? value : most;
+}
+
+static void fit_windows(struct alk_quic_limits *l)
+{
+    l->streams = at_most(l->streams, STREAMS_MAX);
+    l->stream_window = at_most(l->stream_window, WINDOW_MAX);
+    l->conn_window = at_most(l->conn_window, WINDOW_MAX);
+    l->stream_window_max = at_most(l->stream_window_max, WINDOW_MAX);
+    l->conn_window_max = at_most(l->conn_window_max, WINDOW_MAX);
+    l->datagram_max = (size_t)at_most(l->datagram_max, 65535);
+    /* Autotuning only grows windows. */
+    if (l->stream_window_max < l->stream_window) {
+        l->stream_window_max = l->stream_window;
+    }
+    if (l->conn_window_max < l->conn_window) {
+        l->conn_window_max = l->conn_window;
+    }
+    if (l->streams_without_identity > l->streams) {
+        l->streams_without_identity = l->streams;
+    }
 }
 
 static void fill_limits(struct alk_quic_limits *l, const struct alk_quic_limits *from)
@@ -31,13 +59,7 @@ static void fill_limits(struct alk_quic_limits *l, const struct alk_quic_limits 
     l->stream_window_max = or_default(l->stream_window_max, 6 * MIB);
     l->datagram_max = (size_t)or_default(l->datagram_max, 65535);
     l->memory = (size_t)or_default(l->memory, 512 * MIB);
-    /* Autotuning only grows windows. */
-    l->stream_window_max = l->stream_window_max < l->stream_window ? l->stream_window
-                                                                   : l->stream_window_max;
-    l->conn_window_max = l->conn_window_max < l->conn_window ? l->conn_window : l->conn_window_max;
-    if (l->streams_without_identity > l->streams) {
-        l->streams_without_identity = l->streams;
-    }
+    fit_windows(l);
 }
 
 static void init_maps(struct alk_quic *q)

@@ -6,11 +6,6 @@
 
 #define RX_SPARE ((size_t)1024) /* bytes of a receive buffer that is kept */
 
-static size_t rx_max(const struct alk_quic *q)
-{
-    return (size_t)q->limits.stream_window_max;
-}
-
 /* A freed stream keeps its small buffers, so that a stream per request costs no
  * allocation. */
 static struct alk_qstream *take_spare(struct alk_quic *q)
@@ -64,7 +59,7 @@ static void init_base(struct alk_qstream *s, struct alk_qconn *c, int64_t id)
 {
     uint8_t *rx = s->base.rx.p;
     size_t rx_size = s->base.rx.size;
-    alk_stream_init(&s->base, &c->base, (uint64_t)id, rx_max(c->q));
+    alk_stream_init(&s->base, &c->base, (uint64_t)id, (size_t)c->stream_window_max);
     s->base.rx.p = rx;
     s->base.rx.size = rx_size;
 }

@@ -48,7 +48,8 @@ struct alk_key;
 /* Reads OpenSSH (unencrypted) or PKCS#8 PEM. */
 ALK_NODISCARD ALK_API alk_err alk_key_load(const struct alk_mem *mem, const char *path,
                                            struct alk_key **ret);
-/* As load, but makes a new key (0600, written by rename) when there is none. */
+/* As load, but makes a new key (0600, written by rename) when there is none.
+ * ret_is_new may be NULL. */
 ALK_NODISCARD ALK_API alk_err alk_key_load_or_create(const struct alk_mem *mem, const char *path,
                                                      struct alk_key **ret, bool *ret_is_new);
 ALK_API void alk_key_free(struct alk_key *key);

@@ -72,7 +72,9 @@ alk_err alk_key_load_or_create(const struct alk_mem *mem, const char *path, stru
         }
     }
     if (err == ALK_OK) {
-        *ret_is_new = is_new;
+        if (ret_is_new != NULL) {
+            *ret_is_new = is_new;
+        }
     }
     return err;
 }

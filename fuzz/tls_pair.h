@@ -37,6 +37,7 @@ struct pair {
     struct alk_tls_server *server_conf;
     struct alk_tls_creds *client_creds;
     alk_time now;
+    bool is_held; /* the client's Finished must not be seen */
 };
 
 static inline uint8_t pattern_at(uint64_t at)
@@ -183,7 +184,7 @@ static inline void pair_init(struct pair *p, bool has_client, bool has_server, b
 {
     static const char *const alpns[] = {"fuzz", NULL};
     static uint8_t key[32];
-    *p = (struct pair){.now = ALK_SECOND};
+    *p = (struct pair){.now = ALK_SECOND, .is_held = is_racing};
     alk_key_public_of(pair_seed, key);
     p->dial = (struct alk_dial_options){.host = "x", .alpns = alpns, .pinned_key = key};
     struct side *sides[] = {&p->client, &p->server};

@@ -63,6 +63,7 @@ static void on_conn_of(struct pair *p, struct side *s, enum op op, uint8_t arg)
         alk_tcp_failed(s->conn, ALK_E_RESET, p->now);
     } else if (op == OP_RELEASE) {
         alk_tcp_release_finished(s->conn);
+        p->is_held = p->is_held && s != &p->client;
     } else if (s->opens == 0 || s->closes > 0) {
         return; /* GnuTLS has nothing to update before the handshake is over */
     } else if (op == OP_KEY_UPDATE) {
@@ -153,8 +154,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 1; i + 1 < size; i += 2) {
         struct side *s = (data[i] & 0x80) != 0 ? &p.server : &p.client;
         step(&p, (enum op)((data[i] & 0x7f) % OP_COUNT), s, data[i + 1]);
+        must(!p.is_held || p.server.opens == 0);
     }
     pair_settle(&p);
+    must(!p.is_held || p.server.opens == 0);
     pair_fini(&p);
     return 0;
 }

@@ -317,6 +317,23 @@ static void closing_after_finish_is_orderly(void **state)
     tw_fini(&w);
 }
 
+static void finish_and_close_in_one_call_is_orderly(void **state)
+{
+    (void)state;
+    struct tw w;
+    begin(&w);
+    tw_establish(&w);
+    size_t took;
+    check_err(alk_stream_write(w.server.stream, ALK_LIT("all of it"), &took), ALK_OK);
+    alk_stream_finish(w.server.stream);
+    alk_conn_close(w.server.conn, 0, ALK_LIT("done"));
+    tw_pass(&w, 10 * ALK_SECOND);
+    check_text(alk_buf_span(&w.client.got), "all of it");
+    assert_true(w.client.got_end && !w.client.got_reset);
+    assert_true(w.server.is_over && w.client.is_over);
+    tw_fini(&w);
+}
+
 static void a_peer_that_does_not_take_the_alert_is_dropped(void **state)
 {
     (void)state;
@@ -434,7 +451,11 @@ static void the_loser_of_a_race_never_shows_its_finished(void **state)
         w.hold_finished = true;
         w.client.say = ALK_LIT("early bird");
         tw_connect(&w);
+        (void)tw_step(&w);
+        uint64_t hello = w.client.wire_total;
         tw_run(&w);
+        assert_true(hello > 0);
+        assert_int_equal(w.client.wire_total, hello); /* and nothing behind it */
         assert_int_equal(w.client.opens, 1); /* it knows that it could */
         assert_int_equal(w.server.opens, 0);
         if (wins == 1) {
@@ -480,6 +501,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_ends_too_makes_a_closed_stream_orderly),
         cmocka_unit_test(closing_with_a_code_tells_the_peer_what_tls_can),
         cmocka_unit_test(closing_after_finish_is_orderly),
+        cmocka_unit_test(finish_and_close_in_one_call_is_orderly),
         cmocka_unit_test(a_peer_that_does_not_take_the_alert_is_dropped),
         cmocka_unit_test(a_handshake_has_ten_seconds),
         cmocka_unit_test(a_byte_at_a_time_does_not_stretch_the_handshake),

@@ -227,7 +227,7 @@ void alk_tcp_failed(struct alk_conn *conn, alk_err err, alk_time now)
     t->is_eof = true;
     bool is_tx_over = t->is_tx_done && alk_buf_len(&t->out) == 0;
     alk_buf_clear(&t->out); /* nobody will take it */
-    t->held = 0;
+    t->is_holding = false;
     if (t->state == ALK_TCP_OPEN && t->has_stream && t->is_rx_done) {
         /* The peer's direction has ended well; only ours is broken. */
         if (!is_tx_over) {
@@ -253,13 +253,15 @@ struct alk_span alk_tcp_output(const struct alk_conn *conn)
 {
     const struct alk_tcp *t = alk_tcp_of(conn);
     struct alk_span all = alk_buf_span(&t->out);
-    return alk_span_head(all, all.n - t->held);
+    return t->is_holding ? alk_span_head(all, t->shown) : all;
 }
 
 void alk_tcp_sent(struct alk_conn *conn, size_t n)
 {
     struct alk_tcp *t = alk_tcp_of(conn);
+    ALK_ASSERT(!t->is_holding || n <= t->shown);
     alk_buf_consume(&t->out, n);
+    t->shown -= t->is_holding ? n : 0;
     t->bytes_out += n;
     if (alk_buf_len(&t->out) == 0) {
         alk_buf_trim(&t->out);
@@ -290,8 +292,8 @@ void alk_tcp_release_finished(struct alk_conn *conn)
 {
     struct alk_tcp *t = alk_tcp_of(conn);
     t->hold_finished = false;
-    if (t->held > 0) {
-        t->held = 0;
+    if (t->is_holding) {
+        t->is_holding = false;
         if (t->options.wake != NULL) {
             t->options.wake(t->options.owner, conn);
         }

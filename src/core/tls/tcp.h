@@ -12,7 +12,8 @@
  * the peer's stream ends with ALK_E_RESET. Codes do not travel, but for five that
  * have an alert (3 certificate_required, 4 access_denied, 8 certificate_revoked,
  * 1 internal_error, 10 no_application_protocol) when a connection is closed with
- * them. Stopping or closing a stream that was finished first still delivers what
+ * them. Closing a connection whose stream is finished and fits the output buffer is
+ * orderly. Stopping or closing a stream that was finished first still delivers what
  * was written; what comes from the peer is then dropped for up to 5 s.
  *
  * Order of a turn: feed / eof / tick, alk_hub_run, flush, then write the output.

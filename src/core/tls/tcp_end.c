@@ -40,10 +40,9 @@ static void drain(struct alk_tcp *t)
     t->linger_end = t->now + ALK_TCP_LINGER;
     alk_buf_clear(&t->in);
     t->feed = alk_span(NULL, 0);
-    if (t->held > 0) { /* lost the race: these bytes never leave */
-        struct alk_span all = alk_buf_span(&t->out);
-        t->out.end -= t->held < all.n ? t->held : all.n;
-        t->held = 0;
+    if (t->is_holding) { /* lost the race: these bytes never leave */
+        t->out.end = t->out.at + t->shown;
+        t->is_holding = false;
     }
 }
 
@@ -53,7 +52,7 @@ static void over(struct alk_tcp *t)
     alk_buf_fini(&t->in);
     alk_buf_fini(&t->out);
     t->feed = alk_span(NULL, 0);
-    t->held = 0;
+    t->is_holding = false;
 }
 
 void alk_tcp_abort(struct alk_tcp *t, alk_err err, uint64_t code, struct alk_span reason)
@@ -219,8 +218,13 @@ void alk_tcp_op_close(struct alk_conn *conn, uint64_t code, struct alk_span reas
     if (t->state == ALK_TCP_HANDSHAKE) {
         over(t);
     } else if (t->state == ALK_TCP_OPEN) {
-        bool has_finished = t->is_tx_done;
-        if (has_finished || (!t->hold_finished && send_code(t, code))) {
+        if (t->has_stream && t->stream.is_finished) {
+            alk_tcp_write(t); /* finish and close in one call: an end, where it fits */
+        }
+        if (t->state != ALK_TCP_OPEN) {
+            return; /* writing broke it */
+        }
+        if (t->is_tx_done || (!t->hold_finished && send_code(t, code))) {
             drain(t);
         } else {
             t->is_abort = !t->hold_finished;

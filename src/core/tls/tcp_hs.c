@@ -53,7 +53,8 @@ void alk_tcp_handshake(struct alk_tcp *t)
         if (rv == GNUTLS_E_SUCCESS) {
             /* What the last step of a client made is its Finished (and its
              * certificate): a racing connection shows it only when it has won. */
-            t->held = t->hold_finished ? alk_buf_len(&t->out) - before : 0;
+            t->is_holding = t->hold_finished;
+            t->shown = before;
             complete(t);
             return;
         }

@@ -35,7 +35,7 @@ struct alk_tcp {
     struct alk_buf in;    /* from the socket, not read by GnuTLS yet */
     struct alk_span feed; /* the same, of the call that is running; after `in` */
     struct alk_buf out;   /* for the socket */
-    size_t held;          /* bytes at the end of out that wait for release_finished */
+    size_t shown;         /* while is_holding: bytes at the front of out that may leave */
     alk_err push_err;     /* why the push function failed */
 
     alk_time handshake_end, idle_end, linger_end, keep_alive_at;
@@ -45,6 +45,7 @@ struct alk_tcp {
     bool has_stream;    /* it exists; false again when the hub has freed it */
     bool was_opened;    /* client: open_stream was called */
     bool hold_finished; /* client: not released yet */
+    bool is_holding;    /* our Finished is in `out`, behind `shown` */
     bool is_eof;        /* the socket's end of file was told */
     bool is_rx_done;    /* close_notify was read */
     bool is_tx_done;    /* close_notify is encrypted */

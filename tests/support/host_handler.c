@@ -100,6 +100,7 @@ static void job_write(struct job *j, struct alk_stream *s)
         raise(SIGSEGV);
     }
     alk_stream_finish(s);
+    j->conn->service->env->log(j->conn->service->env->log_ctx, ALK_LOG_INFO, "test", "all written");
 }
 
 static void job_echo(struct job *j, struct alk_stream *s)

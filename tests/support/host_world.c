@@ -279,6 +279,9 @@ static void on_stream(void *ctx, struct alk_stream *stream, unsigned events)
         p->is_stopped = true;
         p->code = p->has_reset ? p->code : alk_stream_peer_code(stream);
     }
+    if ((events & ALK_STREAM_CLOSED) != 0) {
+        p->is_paused = false; /* the last chance to read */
+    }
     peer_read(p);
     if ((events & ALK_STREAM_WRITABLE) != 0) {
         peer_write(p);

@@ -148,11 +148,7 @@ _Noreturn void alk_spawn_exec_child(const struct alk_spawn_msg *m, const struct 
     pid_t parent = getppid();
     (void)setpgid(0, 0);
     default_signals();
-    int rc = set_limits(m->u.exec.memory);
-    if (rc != 0) {
-        fail(status_fd, ALK_STAGE_LIMITS, rc);
-    }
-    rc = alk_user_become(&user->user, user->groups, user->group_count);
+    int rc = alk_user_become(&user->user, user->groups, user->group_count);
     if (rc == 0 && !m->u.exec.new_privileges) {
         rc = alk_capabilities_drop();
         if (rc == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
@@ -175,6 +171,10 @@ _Noreturn void alk_spawn_exec_child(const struct alk_spawn_msg *m, const struct 
     alk_spawn_lose_fds(ALK_SPAWN_FDS_CLOSE, &status_fd, 1);
     (void)umask(022);
     environ = env; /* execvpe looks for PATH here */
+    rc = set_limits(m->u.exec.memory); /* last: it is the program's, not ours */
+    if (rc != 0) {
+        fail(status_fd, ALK_STAGE_LIMITS, rc);
+    }
     (void)execvpe(argv[0], argv, env);
     fail(status_fd, ALK_STAGE_EXEC, errno);
 }

@@ -14,17 +14,26 @@ foreach(section 1 3 5 7 8)
     file(GLOB pages CONFIGURE_DEPENDS docs/man/*.${section})
     install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
-foreach(pair "alknet.bash:${CMAKE_INSTALL_DATADIR}/bash-completion/completions:alknet"
-        "_alknet:${CMAKE_INSTALL_DATADIR}/zsh/site-functions:_alknet"
-        "alknet.fish:${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d:alknet.fish")
-    string(REPLACE ":" ";" pair ${pair})
-    list(GET pair 0 file)
-    list(GET pair 1 where)
-    list(GET pair 2 as)
-    if(EXISTS ${CMAKE_SOURCE_DIR}/packaging/completions/${file})
-        install(FILES packaging/completions/${file} DESTINATION ${where} RENAME ${as})
+# The command prints its own completion scripts.
+if(alk_cli)
+    set(completions)
+    foreach(shell bash zsh fish)
+        set(file ${CMAKE_BINARY_DIR}/completions/${shell})
+        add_custom_command(OUTPUT ${file} DEPENDS alknet VERBATIM
+            COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/completions
+            COMMAND $<TARGET_FILE:alknet> completion ${shell} > ${file})
+        list(APPEND completions ${file})
+    endforeach()
+    if(NOT ALK_SANITIZE)
+        add_custom_target(completions ALL DEPENDS ${completions})
+        install(FILES ${CMAKE_BINARY_DIR}/completions/bash RENAME alknet
+            DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+        install(FILES ${CMAKE_BINARY_DIR}/completions/zsh RENAME _alknet
+            DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+        install(FILES ${CMAKE_BINARY_DIR}/completions/fish RENAME alknet.fish
+            DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
     endif()
-endforeach()
+endif()
 file(GLOB units CONFIGURE_DEPENDS packaging/systemd/*.service packaging/systemd/*.socket
     packaging/*.service packaging/*.socket)
 install(FILES ${units} DESTINATION lib/systemd/system)

@@ -32,7 +32,7 @@ c++ -std=c++17 -Wall -Wextra -Werror -x c++ $cflags "$root/x.c" -x none $libs -o
 [ "$(LD_LIBRARY_PATH=$lib "$root/cxx")" = "out of memory" ]
 # Static: our archive, the system's libraries as they come.
 export PKG_CONFIG_SYSROOT_DIR=
-deps=$(pkg-config --libs --static alknet | sed 's/-lalknet//; s/-L[^ ]*//g')
+deps=$(pkg-config --libs $(pkg-config --print-requires-private alknet | sed 's/[ <>=].*//'))
 cc -std=c17 $cflags "$root/x.c" "$lib/libalknet.a" $deps -o "$root/static"
 [ "$("$root/static")" = "out of memory" ]
 

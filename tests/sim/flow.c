@@ -260,6 +260,7 @@ static void resets_and_stops_carry_their_codes(void **state)
     check_err(sim_request_start(&r, &p->client, SIM_STOP, 1000), ALK_OK);
     assert_true(sim_run(&p->w, ALK_SECOND, sim_request_is_done, &r));
     assert_true(r.was_stopped && r.is_right);
+    assert_int_equal(r.stop_code, 78);
     assert_int_equal(r.peer_code, 78);
     pair_close(p);
     pair_free(p);
@@ -282,6 +283,37 @@ static void a_stop_reaches_a_writer_with_much_to_say(void **state)
     pair_exchange(p, SIM_ECHO, 2 * MIB); /* the dropped bytes were given back */
     pair_close(p);
     pair_free(p);
+}
+
+/* The handler need not write to hear of it. */
+static void one_stop_among_many_idle_streams_is_heard_at_once(void **state)
+{
+    (void)state;
+    struct pair_options o = {.tune = many_streams};
+    struct pair *p = pair_new(&o);
+    struct sim_request *r = test_calloc(150, sizeof *r);
+    pair_connect(p);
+    for (size_t i = 0; i < 150; i++) {
+        r[i].keep_open = true;
+        check_err(sim_request_start(&r[i], &p->client, SIM_ECHO, 10), ALK_OK);
+    }
+    (void)sim_run(&p->w, 2 * ALK_SECOND, NULL, NULL);
+    struct alk_link *e = alk_list_first(&p->server.conn->streams);
+    for (size_t i = 0; i < 97; i++) {
+        e = alk_list_next(&p->server.conn->streams, e);
+    }
+    struct alk_stream *s = ALK_CONTAINER(e, struct alk_stream, all);
+    uint64_t id = alk_stream_id(s);
+    alk_stream_stop(s, 1234567);
+    (void)sim_run(&p->w, 6 * ALK_MS, NULL, NULL);
+    for (size_t i = 0; i < 150; i++) {
+        bool is_it = alk_stream_id(r[i].stream) == id;
+        assert_int_equal(r[i].was_stopped, is_it);
+        assert_int_equal(r[i].stop_code, is_it ? 1234567 : 0);
+    }
+    pair_close(p);
+    pair_free(p);
+    test_free(r);
 }
 
 /* 10 000 streams opened and reset, in bursts: nothing is left of them. */
@@ -473,6 +505,7 @@ int main(void)
         cmocka_unit_test(both_sides_open_streams),
         cmocka_unit_test(resets_and_stops_carry_their_codes),
         cmocka_unit_test(a_stop_reaches_a_writer_with_much_to_say),
+        cmocka_unit_test(one_stop_among_many_idle_streams_is_heard_at_once),
         cmocka_unit_test(a_storm_of_resets_leaves_nothing),
         cmocka_unit_test(datagrams_go_both_ways),
         cmocka_unit_test(a_full_queue_drops_and_counts),

@@ -174,6 +174,7 @@ static int stream_open(ngtcp2_conn *nc, int64_t id, void *user)
     if (s == NULL) {
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
+    alk_qids_add(c, s);
     int rv = ngtcp2_conn_set_stream_user_data(nc, id, s);
     ALK_ASSERT(rv == 0);
     if (is_early) {
@@ -261,8 +262,8 @@ static int stream_close(ngtcp2_conn *nc, uint32_t flags, int64_t id, uint64_t co
     if (!b->is_reset && !b->is_fin_sent) {
         alk_stream_peer_stop(b, stop); /* nothing else ends our direction without us */
     }
-    if (b->peer_stopped) {
-        b->tx_peer_code = stop; /* not known before */
+    if (b->peer_stopped && b->tx_peer_code == 0) {
+        b->tx_peer_code = stop;
     }
     alk_qstream_over(s);
     return 0;
@@ -386,7 +387,7 @@ static int update_key(ngtcp2_conn *nc, uint8_t *rx_secret, uint8_t *tx_secret,
 
 #define COMMON                                                                                     \
     .recv_crypto_data = recv_crypto, .encrypt = ngtcp2_crypto_encrypt_cb,                          \
-    .decrypt = ngtcp2_crypto_decrypt_cb, .hp_mask = ngtcp2_crypto_hp_mask_cb,                      \
+    .decrypt = alk_qstops_decrypt, .hp_mask = ngtcp2_crypto_hp_mask_cb,                            \
     .recv_stream_data = recv_stream_data, .acked_stream_data_offset = acked,                       \
     .stream_open = stream_open, .stream_close = stream_close, .recv_stateless_reset = recv_reset,  \
     .extend_max_local_streams_bidi = more_streams, .rand = fill_rand,                              \

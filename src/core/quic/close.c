@@ -186,6 +186,7 @@ static void leave_live(struct alk_qconn *c)
     c->nc = NULL;
     alk_tls_session_fini(&c->tls);
     alk_buf_fini(&c->new_token);
+    alk_qids_fini(c);
 }
 
 void alk_qconn_end(struct alk_qconn *c, enum alk_qphase phase)

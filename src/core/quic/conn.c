@@ -89,7 +89,6 @@ struct alk_qconn *alk_qconn_new(struct alk_quic *q, bool is_server, const struct
     alk_qmem_init(c);
     alk_list_init(&c->dirty);
     alk_list_init(&c->sendq);
-    alk_list_init(&c->probes);
     alk_buf_init(&c->new_token, q->mem, 512);
     alk_conn_init(&c->base, &alk_qconn_ops, q->o.hub);
     c->base.auth.struct_size = sizeof c->base.auth;

@@ -58,7 +58,9 @@ void alk_qconn_read(struct alk_qconn *c, const ngtcp2_path_storage *ps, const ng
     if (c->close.is_pending) {
         return; /* its streams are gone: no callback may run any more */
     }
+    alk_qstops_begin(c);
     int rv = ngtcp2_conn_read_pkt(c->nc, &ps->path, pi, data.p, data.n, q->now);
+    alk_qstops_end(c, rv == 0);
     if (rv == NGTCP2_ERR_RETRY) {
         retry_instead(c, ps, data);
         return;
@@ -78,7 +80,6 @@ void alk_qconn_read(struct alk_qconn *c, const ngtcp2_path_storage *ps, const ng
         alk_qconn_arm(c);
         return;
     }
-    alk_qstreams_probe(c);
     alk_qconn_mark(c);
 }
 

@@ -37,7 +37,7 @@
 #define ALK_QTOMBS_MAX 4096      /* closed connections remembered, per loop */
 #define ALK_QSTREAMS_SPARE 256   /* freed streams kept for reuse, per loop */
 #define ALK_QDGRAMS_MAX 64       /* datagrams waiting to be sent, per connection */
-#define ALK_QPROBES 4            /* streams asked for STOP_SENDING per datagram */
+#define ALK_QSTOPS_MAX 512       /* STOP_SENDING frames noticed in one datagram */
 #define ALK_QVECS 16             /* spans of one stream given to ngtcp2 at once */
 #define ALK_QRETRY_VALID (10 * ALK_SECOND)
 #define ALK_QTOKEN_VALID (3600 * ALK_SECOND)
@@ -70,12 +70,16 @@ struct alk_qdgram {
 struct alk_qstream {
     struct alk_stream base;
     struct alk_link sendq; /* conn->sendq: has bytes or its end to send */
-    struct alk_link probe; /* conn->probes: may learn of a STOP_SENDING */
+    struct alk_qstream *next_id; /* in conn->ids */
     size_t memory;         /* accounted */
     bool needs_open;       /* ours: the peer has not heard of it yet */
     bool is_blocked;       /* out of stream credit: waits for extend_max_stream_data */
     bool is_known;         /* ngtcp2 has a stream of this id */
     bool is_orphan;        /* its credit belongs to nobody: early data was rejected */
+};
+
+struct alk_qstop {
+    uint64_t id, code;
 };
 
 /* Why and how a connection ends. */
@@ -100,7 +104,8 @@ struct alk_qconn {
     struct alk_link work, all, anon, tomb;
     struct alk_list dirty;  /* alk_stream.dirty: resets, stops, credit, new data */
     struct alk_list sendq;  /* alk_qstream.sendq */
-    struct alk_list probes; /* alk_qstream.probe */
+    struct alk_qstream **ids; /* by ID, chained; owns the array */
+    size_t ids_size;          /* a power of two, or 0 */
     struct alk_qdgram *dgram_head, *dgram_tail;
     unsigned dgram_count;
     size_t turn_left; /* bytes of the send quantum left; 0: not in a turn */
@@ -161,6 +166,8 @@ struct alk_quic {
     size_t memory; /* streams and ngtcp2 */
     struct alk_qstream *spare; /* free list over base.conn */
     size_t spare_count;
+    struct alk_qstop *stops; /* of the datagram that is being read */
+    size_t stop_count;
     struct alk_qout *out; /* ring of ALK_QOUT_MAX */
     size_t out_at, out_count;
     /* A packet that could not join its batch. */
@@ -267,12 +274,25 @@ void alk_qstreams_spare_free(struct alk_quic *q);
 void alk_qstream_over(struct alk_qstream *s); /* ngtcp2 has dropped it */
 void alk_qstreams_over(struct alk_qconn *c);  /* all of them */
 void alk_qstreams_flush(struct alk_qconn *c); /* control work of dirty streams */
-void alk_qstreams_probe(struct alk_qconn *c); /* looks for STOP_SENDING */
 void alk_qstream_sent(struct alk_qstream *s, size_t n, bool fin);
-void alk_qstream_stopped(struct alk_qstream *s);
+void alk_qstream_stopped(struct alk_qstream *s, uint64_t code);
 alk_err alk_qconn_open_stream(struct alk_conn *conn, struct alk_stream **ret);
 void alk_qconn_stream_dirty(struct alk_stream *stream);
 void alk_qconn_stream_free(struct alk_stream *stream);
+
+/* stops.c: what ngtcp2 does not tell */
+/* STOP_SENDING frames of a decrypted packet, at most max of them. */
+size_t alk_qstops_scan(struct alk_span payload, struct alk_qstop *ret, size_t max);
+/* Around ngtcp2_conn_read_pkt. */
+void alk_qstops_begin(struct alk_qconn *c);
+void alk_qstops_end(struct alk_qconn *c, bool is_alive);
+int alk_qstops_decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
+                       const ngtcp2_crypto_aead_ctx *aead_ctx, const uint8_t *in, size_t n,
+                       const uint8_t *nonce, size_t nonce_n, const uint8_t *aad, size_t aad_n);
+void alk_qids_add(struct alk_qconn *c, struct alk_qstream *s);
+void alk_qids_remove(struct alk_qconn *c, struct alk_qstream *s);
+struct alk_qstream *alk_qids_find(const struct alk_qconn *c, uint64_t id);
+void alk_qids_fini(struct alk_qconn *c);
 
 /* datagram.c */
 alk_err alk_qconn_datagram(struct alk_conn *conn, struct alk_span data);

@@ -95,7 +95,8 @@ alk_err alk_quic_new(const struct alk_quic_options *options, alk_time now, struc
     q->odd_size = options->mtu > NGTCP2_MAX_UDP_PAYLOAD_SIZE ? options->mtu : 2048;
     q->odd.buf = alk_alloc(q->mem, q->odd_size);
     q->out = alk_zalloc(q->mem, ALK_QOUT_MAX, sizeof *q->out);
-    if (q->odd.buf == NULL || q->out == NULL) {
+    q->stops = alk_zalloc(q->mem, ALK_QSTOPS_MAX, sizeof *q->stops);
+    if (q->odd.buf == NULL || q->out == NULL || q->stops == NULL) {
         q->o.server = NULL;
         alk_quic_free(q);
         return ALK_E_NOMEM;
@@ -136,6 +137,7 @@ void alk_quic_free(struct alk_quic *q)
     alk_tls_server_unref(q->o.server);
     alk_free(q->mem, q->odd.buf);
     alk_free(q->mem, q->out);
+    alk_free(q->mem, q->stops);
     const struct alk_mem *mem = q->mem;
     alk_wipe(q, sizeof *q);
     alk_free(mem, q);

@@ -95,7 +95,7 @@ static ngtcp2_ssize put_stream(struct alk_qconn *c, struct packet *k)
         }
         return NGTCP2_ERR_WRITE_MORE;
     case NGTCP2_ERR_STREAM_SHUT_WR:
-        alk_qstream_stopped(s);
+        alk_qstream_stopped(s, 0); /* not seen: the code comes with the stream's end */
         return NGTCP2_ERR_WRITE_MORE;
     case NGTCP2_ERR_STREAM_NOT_FOUND:
         alk_list_remove(&s->sendq);

@@ -94,7 +94,6 @@ struct alk_qstream *alk_qstream_new(struct alk_qconn *c, int64_t id, bool is_loc
     s->needs_open = is_local;
     init_base(s, c, id);
     alk_qstream_account(s);
-    alk_list_append(&c->probes, &s->probe);
     return s;
 }
 
@@ -109,8 +108,8 @@ void alk_qstream_account(struct alk_qstream *s)
 
 static void unlink_all(struct alk_qstream *s)
 {
+    alk_qids_remove(alk_qconn(s->base.conn), s);
     alk_list_remove(&s->sendq);
-    alk_list_remove(&s->probe);
     alk_list_remove(&s->base.dirty);
 }
 
@@ -230,48 +229,14 @@ void alk_qstreams_flush(struct alk_qconn *c)
     }
 }
 
-void alk_qstream_stopped(struct alk_qstream *s)
+void alk_qstream_stopped(struct alk_qstream *s, uint64_t code)
 {
     struct alk_stream *b = &s->base;
     alk_list_remove(&s->sendq);
-    alk_list_remove(&s->probe);
     if (!b->is_reset && !b->is_tx_done) {
-        alk_stream_peer_stop(b, 0);
+        alk_stream_peer_stop(b, code);
         alk_stream_tx_done(b);
         alk_qstream_account(s);
-    }
-}
-
-/* Whether the peer's STOP_SENDING has closed our direction. ngtcp2 1.11 tells
- * nobody of it: it resets the direction and refuses the next write. A write of
- * impossible length is refused in the same order, STREAM_SHUT_WR before
- * INVALID_ARGUMENT, and changes nothing. */
-static bool has_stop(struct alk_qconn *c, const struct alk_qstream *s)
-{
-    const ngtcp2_vec impossible = {.base = NULL, .len = SIZE_MAX};
-    return ngtcp2_conn_writev_stream(c->nc, NULL, NULL, NULL, 0, NULL, 0, (int64_t)s->base.id,
-                                     &impossible, 1, c->q->now) == NGTCP2_ERR_STREAM_SHUT_WR;
-}
-
-/* A few streams after each datagram, in turn: constant work. */
-void alk_qstreams_probe(struct alk_qconn *c)
-{
-    const struct alk_link *first = alk_list_first(&c->probes);
-    for (unsigned i = 0; i < ALK_QPROBES; i++) {
-        struct alk_link *e = alk_list_first(&c->probes);
-        if (e == NULL || (i > 0 && e == first)) {
-            return;
-        }
-        alk_list_remove(e);
-        struct alk_qstream *s = ALK_CONTAINER(e, struct alk_qstream, probe);
-        if (s->base.is_fin_sent || s->base.is_reset_sent) {
-            continue; /* closed by ourselves: there is nothing left to learn */
-        }
-        if (has_stop(c, s)) {
-            alk_qstream_stopped(s);
-        } else {
-            alk_list_append(&c->probes, e);
-        }
     }
 }
 
@@ -304,6 +269,7 @@ alk_err alk_qconn_open_stream(struct alk_conn *conn, struct alk_stream **ret)
         return c->wants_credit ? ALK_FULL : ALK_E_NOMEM;
     }
     s->base.id = (uint64_t)id;
+    alk_qids_add(c, s);
     alk_list_append(&c->dirty, &s->base.dirty);
     alk_qconn_mark(c);
     *ret = &s->base;

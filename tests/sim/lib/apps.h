@@ -72,6 +72,7 @@ struct sim_request {
     bool keep_open; /* do not finish */
     bool hold;      /* do not read */
     uint64_t peer_code;
+    uint64_t stop_code; /* known when STOPPED came */
 };
 
 struct sim_client {

@@ -71,6 +71,7 @@ static void on_stream(void *ctx, struct alk_stream *s, unsigned events)
     (void)s;
     if ((events & ALK_STREAM_STOPPED) != 0) {
         r->was_stopped = true;
+        r->stop_code = alk_stream_peer_code(r->stream);
     }
     if (!r->hold) {
         read_stream(r);

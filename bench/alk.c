@@ -4,7 +4,8 @@
  * bench/bare_quic.c and bench/bare_tls.c do without it.
  *
  *   alk server LOOPS MODE                 MODE: in-process or process; prints
- *                                         "PORT KEY"; stops at SIGTERM
+ *                                         "PORT KEY"; stops at SIGTERM;
+ *                                         ALKNET_BENCH_LIMITS: the limits
  *   alk bulk PORT KEY BYTES TRANSPORT [STREAMS]  server to client; udp or tcp
  *   alk rr PORT KEY COUNT INFLIGHT TRANSPORT
  *   alk hs PORT KEY COUNT PARALLEL M      M 1: with a client key
@@ -24,6 +25,10 @@
 
 #define CHUNK ((size_t)65536)
 #define REQUEST 64
+/* Limits that are out of the way; ALKNET_BENCH_LIMITS replaces them. */
+#define WIDE                                                                                       \
+    "connections: 20000, connections_per_ip: 20000, handshakes: 20000, "                          \
+    "streams_without_identity: 1024"
 
 static void die(const char *what, const char *why)
 {
@@ -186,14 +191,14 @@ static int serve(unsigned loops, const char *mode)
     if (mkdtemp(dir) == NULL) {
         die("mkdtemp", NULL);
     }
-    char config[512];
+    char config[1024];
+    const char *limits = getenv("ALKNET_BENCH_LIMITS");
     int n = snprintf(config, sizeof config,
                      "listen: [\"127.0.0.1:0\"]\n"
-                     "limits: {connections: 20000, connections_per_ip: 20000, handshakes: 20000,\n"
-                     "         streams_without_identity: 1024}\n"
+                     "limits: {%s}\n"
                      "log: {level: error}\n"
                      "services:\n  load: {isolation: %s, require: none}\n",
-                     mode);
+                     limits == NULL ? WIDE : limits, mode);
     struct alk_endpoint_options o = {
         .struct_size = sizeof o,
         .config_text = {(const uint8_t *)config, (size_t)n},

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 
 #define PATH_MAX_BYTES 4096
-#define STDERR_FD 2
+#define STDERR_FD      2
 
-/* --- small things ---------------------------------------------------------------------- */
+/* --- small things --------------------------------------------------------- */
 
 alk_err alk_ep_message_text(char **ret_message, alk_err err, const char *text)
 {
@@ -69,7 +69,7 @@ alk_err alk_ep_read_config(struct alk_endpoint *ep, struct alk_buf *ret)
     return alk_buf_put(ret, alk_span(ep->config_text, ep->config_text_n));
 }
 
-/* --- options ------------------------------------------------------------------------------ */
+/* --- options -------------------------------------------------------------- */
 
 static bool copy_text(struct alk_endpoint *ep, char **dst, const char *text)
 {
@@ -163,7 +163,7 @@ static void fill_config_options(struct alk_endpoint *ep)
     };
 }
 
-/* --- new and free ---------------------------------------------------------------------------- */
+/* --- new and free --------------------------------------------------------- */
 
 /* The first reading: handlers are not known yet, so services are not looked at. */
 static alk_err read_static(struct alk_endpoint *ep, char **ret_message)
@@ -260,7 +260,7 @@ void alk_endpoint_free(struct alk_endpoint *ep)
     alk_free_secret(ep->mem, ep, sizeof *ep);
 }
 
-/* --- router ------------------------------------------------------------------------------------ */
+/* --- router --------------------------------------------------------------- */
 
 struct alk_router *alk_endpoint_router(struct alk_endpoint *ep)
 {
@@ -308,7 +308,7 @@ alk_err alk_router_add(struct alk_router *router, const struct alk_handler *hand
     return ALK_OK;
 }
 
-/* --- questions ---------------------------------------------------------------------------------- */
+/* --- questions ------------------------------------------------------------ */
 
 struct alk_loop *alk_endpoint_loop(struct alk_endpoint *ep)
 {

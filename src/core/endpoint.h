@@ -54,7 +54,7 @@ void alk_endpoint_log(struct alk_endpoint *ep, enum alk_log_level level, const c
 /* From every thread. Without an audit log: nothing. unix_ms is filled in. */
 void alk_endpoint_audit(struct alk_endpoint *ep, const struct alk_audit_record *record);
 
-/* --- status: gathered from all loops, answered on the first ----------------------- */
+/* --- status: gathered from all loops, answered on the first --------------- */
 
 struct alk_conn_status {
     char log_id[20];
@@ -72,7 +72,7 @@ struct alk_conn_status {
 #define ALK_STATUS_CONNS_MAX 4096
 
 struct alk_loop_status {
-    size_t connections;       /* of both transports, now */
+    size_t connections; /* of both transports, now */
     struct alk_quic_stats quic;
     uint64_t tcp_accepted, tcp_refused, tcp_starved;
     uint64_t strays_in, strays_out, strays_dropped; /* datagrams handed between loops */
@@ -84,11 +84,11 @@ struct alk_loop_status {
 struct alk_endpoint_status {
     const struct alk_loop_status *loops;
     size_t loop_count;
-    uint64_t generation;       /* of the configuration */
-    uint64_t auth_generation;  /* of identities and tokens */
+    uint64_t generation;      /* of the configuration */
+    uint64_t auth_generation; /* of identities and tokens */
     size_t identities;
-    uint64_t auth_failures;    /* since start */
-    size_t addresses_watched;  /* with failures in the current window */
+    uint64_t auth_failures;   /* since start */
+    size_t addresses_watched; /* with failures in the current window */
     uint64_t reloads, reloads_failed;
     uint64_t log_dropped;
 };

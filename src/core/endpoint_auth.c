@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- indexes --------------------------------------------------------------------------- */
+/* --- indexes -------------------------------------------------------------- */
 
 alk_err alk_ep_index_make(struct alk_endpoint *ep, const struct alk_dynamic_config *config,
                           char **ret_message, const struct alk_auth_index **ret)
@@ -54,7 +54,7 @@ alk_err alk_endpoint_auth_op(struct alk_endpoint *ep, const char *name, struct y
     return alk_auth_ops_run(&ops, name, input, doc, why, why_size, ret);
 }
 
-/* --- failures ------------------------------------------------------------------------------- */
+/* --- failures ------------------------------------------------------------- */
 
 bool alk_ep_is_locked_out(struct alk_endpoint *ep, const struct alk_addr *remote)
 {
@@ -96,7 +96,7 @@ static void on_failed(void *ctx, struct alk_conn *conn, const char *method, cons
     alk_endpoint_audit(ep, &r);
 }
 
-/* --- audit and log -------------------------------------------------------------------------------- */
+/* --- audit and log -------------------------------------------------------- */
 
 alk_err alk_ep_audit_open(struct alk_endpoint *ep, const struct alk_dynamic_config *config,
                           char *why, size_t why_size, struct alk_line_file **ret)
@@ -119,8 +119,7 @@ void alk_ep_audit_use(struct alk_endpoint *ep, const struct alk_dynamic_config *
     (void)pthread_mutex_lock(&ep->audit_lock);
     struct alk_line_file *old = ep->audit;
     ep->audit = audit;
-    ep->audit_format =
-        config->log.format == ALK_CONFIG_LOG_JSON ? ALK_AUDIT_JSON : ALK_AUDIT_TEXT;
+    ep->audit_format = config->log.format == ALK_CONFIG_LOG_JSON ? ALK_AUDIT_JSON : ALK_AUDIT_TEXT;
     (void)pthread_mutex_unlock(&ep->audit_lock);
     alk_line_file_free(old);
 }

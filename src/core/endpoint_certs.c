@@ -8,19 +8,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PEM_MAX ((size_t)1 << 20)
-#define SNIS_MAX 256
+#define PEM_MAX   ((size_t)1 << 20)
+#define SNIS_MAX  256
 #define PATH_SIZE 4096
 
 /* The self-signed certificate: what browsers accept is at most 14 days. It is
  * renewed when a third of its time is left, and looked at this often. */
-#define SELF_FILE "self-signed.pem"
-#define DAY ((uint64_t)86400)
+#define SELF_FILE     "self-signed.pem"
+#define DAY           ((uint64_t)86400)
 #define SELF_LIFETIME (13 * DAY)
-#define SELF_RENEW (5 * DAY)
-#define SELF_LOOK (3600 * ALK_SECOND)
+#define SELF_RENEW    (5 * DAY)
+#define SELF_LOOK     (3600 * ALK_SECOND)
 
-/* --- credentials from PEM -------------------------------------------------------------- */
+/* --- credentials from PEM ------------------------------------------------- */
 
 /* Every set holds the raw key too: a client that prefers it gets it under any
  * server name. */
@@ -99,7 +99,7 @@ static alk_err add_names(struct alk_endpoint *ep, struct alk_ep_certs *certs,
     return ALK_OK;
 }
 
-/* --- certificates of the configuration ----------------------------------------------------- */
+/* --- certificates of the configuration ------------------------------------ */
 
 static alk_err read_file(const char *path, bool is_private, struct alk_buf *ret, char *why,
                          size_t why_size)
@@ -143,7 +143,7 @@ static alk_err load_one(struct alk_endpoint *ep, const struct alk_config_certifi
     return err;
 }
 
-/* --- the self-signed one ----------------------------------------------------------------------- */
+/* --- the self-signed one -------------------------------------------------- */
 
 /* The host part of "host:port" or "[v6]:port". */
 static void host_of(const char *text, char *ret, size_t ret_size)
@@ -250,7 +250,7 @@ static alk_err self_signed(struct alk_endpoint *ep, const struct alk_dynamic_con
     return ALK_OK;
 }
 
-/* --- all ------------------------------------------------------------------------------------------ */
+/* --- all ------------------------------------------------------------------ */
 
 alk_err alk_ep_certs_load(struct alk_endpoint *ep, const struct alk_dynamic_config *config,
                           char *why, size_t why_size, struct alk_ep_certs *ret)

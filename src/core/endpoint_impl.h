@@ -42,12 +42,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define ALK_ENDPOINT_WHY 1024
+#define ALK_ENDPOINT_WHY          1024
 #define ALK_ENDPOINT_HANDLERS_MAX 64
 /* Datagrams under way from one loop to others. */
-#define ALK_STRAYS_MAX 1024
+#define ALK_STRAYS_MAX            1024
 
-/* --- a generation ------------------------------------------------------------------- */
+/* --- a generation --------------------------------------------------------- */
 
 /* The TLS server of one listener class: they differ in their default ALPN. */
 struct alk_snapshot_server {
@@ -61,8 +61,8 @@ struct alk_snapshot {
     const struct alk_mem *mem;
     const struct alk_dynamic_config *config;
     struct alk_routes *routes;
-    struct alk_tls_creds *creds;         /* of peers without SNI */
-    struct alk_tls_server *quic_server;  /* default ALPN is a TCP affair */
+    struct alk_tls_creds *creds;        /* of peers without SNI */
+    struct alk_tls_server *quic_server; /* default ALPN is a TCP affair */
     struct alk_snapshot_server servers[ALK_CONFIG_LISTENERS_MAX + 1];
     size_t server_count;
 };
@@ -71,7 +71,7 @@ void alk_snapshot_unref(struct alk_snapshot *s);
 /* The server for TCP connections that came in at this address. */
 struct alk_tls_server *alk_snapshot_server_at(const struct alk_snapshot *s, const char *address);
 
-/* --- listening groups ------------------------------------------------------------------ */
+/* --- listening groups ----------------------------------------------------- */
 
 /* Sockets of all loops on one address. Counted: the endpoint and each worker that
  * uses it. */
@@ -85,13 +85,13 @@ struct alk_group {
 struct alk_group *alk_group_ref(struct alk_group *g);
 void alk_group_unref(struct alk_group *g);
 
-/* --- workers ------------------------------------------------------------------------------ */
+/* --- workers -------------------------------------------------------------- */
 
 struct alk_worker_listener {
     struct alk_worker *worker;
-    struct alk_group *group;        /* one reference */
-    struct alk_acceptor *acceptor;  /* NULL: retired, or none */
-    struct alk_port_sock *sock;     /* NULL: none */
+    struct alk_group *group;       /* one reference */
+    struct alk_acceptor *acceptor; /* NULL: retired, or none */
+    struct alk_port_sock *sock;    /* NULL: none */
     struct alk_worker_listener *next;
 };
 
@@ -104,8 +104,8 @@ enum {
 /* What the first loop wants of a worker; newer mail replaces older. */
 struct alk_mail {
     pthread_mutex_t lock;
-    struct alk_snapshot *snapshot;         /* takes */
-    const struct alk_auth_index *index;    /* takes */
+    struct alk_snapshot *snapshot;                          /* takes */
+    const struct alk_auth_index *index;                     /* takes */
     struct alk_group *groups[ALK_CONFIG_LISTENERS_MAX * 2]; /* to listen on; take */
     size_t group_count;
     bool has_groups; /* groups is the whole list that is to be listened on */
@@ -130,13 +130,13 @@ struct alk_worker {
     struct alk_timer tick; /* while draining, and while a group is retired */
     unsigned mode;         /* ALK_MAIL_* seen */
     alk_time close_until;
-    bool is_done;          /* told the first loop that nothing is left */
+    bool is_done; /* told the first loop that nothing is left */
     uint64_t tcp_accepted, tcp_refused;
     atomic_uint strays_waiting; /* from others, not delivered yet */
     atomic_uint_fast64_t strays_in, strays_out, strays_dropped;
 };
 
-/* --- the endpoint ---------------------------------------------------------------------------- */
+/* --- the endpoint --------------------------------------------------------- */
 
 struct alk_router {
     struct alk_endpoint *ep;
@@ -179,8 +179,8 @@ struct alk_endpoint {
     struct alk_config_options config_options;
     struct alk_config_reload *config;
     struct alk_spawner *spawner;
-    bool is_root;              /* started as root, and not embedded */
-    bool becomes_user;         /* then: there is a user to become */
+    bool is_root;      /* started as root, and not embedded */
+    bool becomes_user; /* then: there is a user to become */
     struct alk_user user;
     struct alk_secrets secrets;
     char key_text[ALK_Z32_ADDRESS_SIZE];
@@ -280,8 +280,8 @@ void alk_ep_services_reap(struct alk_endpoint *ep);
 /* --- endpoint_auth.c */
 /* The index of configuration and store, as generation n. message: malloc'd. */
 ALK_NODISCARD alk_err alk_ep_index_make(struct alk_endpoint *ep,
-                                        const struct alk_dynamic_config *config,
-                                        char **ret_message, const struct alk_auth_index **ret);
+                                        const struct alk_dynamic_config *config, char **ret_message,
+                                        const struct alk_auth_index **ret);
 /* Takes index. */
 void alk_ep_index_publish(struct alk_endpoint *ep, const struct alk_auth_index *index);
 /* The hub's hooks for a worker. */
@@ -325,7 +325,7 @@ void alk_worker_tick(struct alk_worker *w);
 /* --- endpoint_mail.c */
 void alk_mail_init(struct alk_mail *m);
 void alk_mail_fini(struct alk_mail *m);
-void alk_mail_snapshot(struct alk_worker *w, struct alk_snapshot *s);      /* a reference is taken */
+void alk_mail_snapshot(struct alk_worker *w, struct alk_snapshot *s); /* a reference is taken */
 void alk_mail_index(struct alk_worker *w, const struct alk_auth_index *i); /* likewise */
 void alk_mail_groups(struct alk_worker *w, struct alk_group *const *groups, size_t n);
 void alk_mail_flags(struct alk_worker *w, unsigned flags, alk_time deadline);

@@ -146,8 +146,8 @@ static alk_err inherit(struct alk_endpoint *ep, int fd)
         return ALK_E_NOMEM;
     }
     g->is_inherited = true;
-    alk_err err = alk_bound_adopt(ep->mem, ep->loop_count, is_stream ? -1 : fd,
-                                  is_stream ? fd : -1, &g->bound);
+    alk_err err = alk_bound_adopt(ep->mem, ep->loop_count, is_stream ? -1 : fd, is_stream ? fd : -1,
+                                  &g->bound);
     if (err != ALK_OK) {
         alk_free(ep->mem, g);
         return err;
@@ -164,8 +164,8 @@ alk_err alk_ep_groups_inherit(struct alk_endpoint *ep, char *why, size_t why_siz
     for (size_t i = 0; i < n; i++) {
         alk_err err = inherit(ep, first + (int)i);
         if (err != ALK_OK) {
-            (void)snprintf(why, why_size, "socket %zu of the service manager cannot be used: %s",
-                           i, alk_err_text(err));
+            (void)snprintf(why, why_size, "socket %zu of the service manager cannot be used: %s", i,
+                           alk_err_text(err));
             return err;
         }
     }

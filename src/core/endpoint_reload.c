@@ -141,9 +141,8 @@ static void log_lines(struct alk_endpoint *ep, enum alk_log_level level, const c
 
 static void tell(struct alk_endpoint *ep, alk_err err, const char *message)
 {
-    const struct alk_audit_record r = {.what = ALK_LIT("reload"),
-                                       .is_allowed = err == ALK_OK,
-                                       .reason = alk_span_str(message)};
+    const struct alk_audit_record r = {
+        .what = ALK_LIT("reload"), .is_allowed = err == ALK_OK, .reason = alk_span_str(message)};
     if (err == ALK_OK) {
         ep->reloads++;
         alk_ep_log(ep, ALK_LOG_INFO, "configuration %llu is in force%s%s",
@@ -180,7 +179,7 @@ void alk_endpoint_reload(struct alk_endpoint *ep, alk_reload_fn *done, void *ctx
     alk_ep_free_message(message);
 }
 
-/* --- the watched file ------------------------------------------------------------------------- */
+/* --- the watched file ----------------------------------------------------- */
 
 static void on_changed(void *ctx)
 {
@@ -200,8 +199,8 @@ alk_err alk_ep_watch(struct alk_endpoint *ep)
         ep->watch = NULL;
         return ALK_OK;
     }
-    alk_err err = alk_watch_file_new(ep->workers[0].loop, ep->config_file, on_changed, ep,
-                                     &ep->watch);
+    alk_err err =
+        alk_watch_file_new(ep->workers[0].loop, ep->config_file, on_changed, ep, &ep->watch);
     if (err != ALK_OK) {
         alk_ep_log(ep, ALK_LOG_WARN, "%s is not watched for changes: %s", ep->config_file,
                    alk_err_text(err));

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- retiring ------------------------------------------------------------------------------ */
+/* --- retiring ------------------------------------------------------------- */
 
 static void stop_and_free(struct alk_ep_service *es)
 {
@@ -57,7 +57,7 @@ static void on_retire(struct alk_service *service, void *ctx)
     }
 }
 
-/* --- making ------------------------------------------------------------------------------------ */
+/* --- making --------------------------------------------------------------- */
 
 static alk_err copy_alpns(struct alk_service *s, const struct alk_alpn *alpns, size_t n)
 {
@@ -220,7 +220,7 @@ static struct alk_service *find(const struct alk_routes *routes, const char *nam
     return NULL;
 }
 
-/* --- settings in place ------------------------------------------------------------------------- */
+/* --- settings in place ---------------------------------------------------- */
 
 static bool has_same_alpns(const struct alk_service *s, const struct alk_config_service *c)
 {
@@ -283,8 +283,8 @@ static alk_err reconfigure_all(struct alk_endpoint *ep, struct changes *changes,
         if (err == ALK_E_UNSUPPORTED) {
             err = make_one(ep, ch->to, why, why_size, &fresh);
         } else if (err != ALK_OK) {
-            (void)snprintf(why, why_size, "service '%s' refuses its new settings: %s",
-                           ch->to->name, alk_err_text(err));
+            (void)snprintf(why, why_size, "service '%s' refuses its new settings: %s", ch->to->name,
+                           alk_err_text(err));
         }
         if (err != ALK_OK) {
             take_back(services, changes);
@@ -306,7 +306,7 @@ static alk_err reconfigure_all(struct alk_endpoint *ep, struct changes *changes,
     return ALK_OK;
 }
 
-/* --- the services of a configuration --------------------------------------------------------------- */
+/* --- the services of a configuration -------------------------------------- */
 
 static alk_err add(struct alk_endpoint *ep, const struct alk_config_service *c,
                    struct alk_service *old, struct changes *changes, char *why, size_t why_size,

@@ -8,7 +8,7 @@
 
 #include <gnutls/crypto.h>
 
-/* --- the data directory ---------------------------------------------------------------- */
+/* --- the data directory --------------------------------------------------- */
 
 /* Whom a node started as root becomes. A user that the configuration names must
  * exist; the default one may be missing. */
@@ -33,8 +33,8 @@ static alk_err find_user(struct alk_endpoint *ep, const struct alk_static_config
                               config->user, config->user);
     }
     alk_ep_log(ep, ALK_LOG_WARN,
-               "running as root: there is no user '%s' (adduser --system --group %s)",
-               config->user, config->user);
+               "running as root: there is no user '%s' (adduser --system --group %s)", config->user,
+               config->user);
     return ALK_OK;
 }
 
@@ -54,7 +54,7 @@ alk_err alk_ep_datadir_open(struct alk_endpoint *ep, const struct alk_static_con
     return err == ALK_OK ? ALK_OK : alk_ep_message_text(ret_message, err, why);
 }
 
-/* --- keys ------------------------------------------------------------------------------ */
+/* --- keys ----------------------------------------------------------------- */
 
 /* One key per purpose from the node's secret [RFC 5869 §2.3]; the same on every
  * loop and after a restart. */
@@ -98,7 +98,7 @@ static alk_err load_secrets(struct alk_endpoint *ep, const struct alk_static_con
     return err == ALK_OK ? ALK_OK : alk_ep_message(ret_message, err, "cannot derive keys");
 }
 
-/* --- configuration ------------------------------------------------------------------------ */
+/* --- configuration -------------------------------------------------------- */
 
 static alk_err load_config(struct alk_endpoint *ep, char **ret_message)
 {
@@ -127,7 +127,7 @@ static alk_err load_config(struct alk_endpoint *ep, char **ret_message)
     return err;
 }
 
-/* --- the steps ----------------------------------------------------------------------------- */
+/* --- the steps ------------------------------------------------------------ */
 
 static alk_err start_spawner(struct alk_endpoint *ep, char **ret_message)
 {
@@ -149,9 +149,9 @@ static alk_err start_spawner(struct alk_endpoint *ep, char **ret_message)
     }
     alk_err err = alk_spawner_start(&o, &user, &ep->spawner);
     if (err != ALK_OK) {
-        return alk_ep_message(ret_message, err, "cannot start the process that starts others%s%s: %s",
-                              user == NULL ? "" : " as user ", user == NULL ? "" : user,
-                              alk_err_text(err));
+        return alk_ep_message(
+            ret_message, err, "cannot start the process that starts others%s%s: %s",
+            user == NULL ? "" : " as user ", user == NULL ? "" : user, alk_err_text(err));
     }
     if (ep->is_root && !alk_spawner_separates(ep->spawner)) {
         alk_ep_log(ep, ALK_LOG_WARN, "handler processes run under the node's own user");
@@ -210,8 +210,8 @@ static alk_err bind_all(struct alk_endpoint *ep, char **ret_message)
     struct alk_ep_groups groups;
     alk_err err = alk_ep_groups_inherit(ep, why, sizeof why);
     if (err == ALK_OK) {
-        err = alk_ep_groups_make(ep, alk_config_reload_current(ep->config), why, sizeof why,
-                                 &groups);
+        err =
+            alk_ep_groups_make(ep, alk_config_reload_current(ep->config), why, sizeof why, &groups);
     }
     if (err != ALK_OK) {
         return alk_ep_message_text(ret_message, err, why);

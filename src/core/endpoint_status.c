@@ -18,9 +18,9 @@ struct alk_status_query {
     alk_endpoint_status_fn *fn;
     void *ctx;
     bool with_connections;
-    size_t missing;               /* answers; first loop only */
+    size_t missing;                /* answers; first loop only */
     struct alk_loop_status *loops; /* owns; part i is worker i's until it answers */
-    struct part *parts;           /* owns */
+    struct part *parts;            /* owns */
     struct alk_status_query *next;
 };
 
@@ -35,7 +35,7 @@ static void query_free(struct alk_status_query *q)
     alk_free(mem, q);
 }
 
-/* --- on each loop ------------------------------------------------------------------------ */
+/* --- on each loop --------------------------------------------------------- */
 
 static void describe(const struct alk_conn *conn, struct alk_conn_status *ret)
 {
@@ -92,7 +92,7 @@ static void fill(struct alk_worker *w, struct alk_loop_status *ret, bool with_co
     }
 }
 
-/* --- on the first loop --------------------------------------------------------------------- */
+/* --- on the first loop ---------------------------------------------------- */
 
 static void unlink_query(struct alk_status_query *q)
 {

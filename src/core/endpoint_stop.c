@@ -8,8 +8,6 @@
 
 #include "base/mem.h"
 
-#include <signal.h>
-
 static void tell_all(struct alk_endpoint *ep, unsigned flags, alk_time deadline)
 {
     for (size_t i = 0; i < ep->worker_count; i++) {
@@ -79,12 +77,12 @@ alk_err alk_ep_stop_init(struct alk_endpoint *ep)
     return alk_wake_new(ep->workers[0].loop, on_stop, ep, &ep->stop_wake);
 }
 
-/* --- signals --------------------------------------------------------------------------------- */
+/* --- signals -------------------------------------------------------------- */
 
-static void on_signal(void *ctx, int signum)
+static void on_signal(void *ctx, enum alk_signal what)
 {
     struct alk_endpoint *ep = ctx;
-    if (signum == SIGHUP) {
+    if (what == ALK_SIGNAL_RELOAD) {
         alk_endpoint_reload(ep, NULL, NULL);
     } else {
         alk_endpoint_stop(ep);
@@ -93,12 +91,11 @@ static void on_signal(void *ctx, int signum)
 
 alk_err alk_endpoint_handle_signals(struct alk_endpoint *ep)
 {
-    static const int signums[] = {SIGTERM, SIGINT, SIGHUP, 0};
     alk_signals_ignore_pipe();
-    return alk_signals_new(ep->workers[0].loop, signums, on_signal, ep, &ep->signals);
+    return alk_signals_new(ep->workers[0].loop, on_signal, ep, &ep->signals);
 }
 
-/* --- the end ----------------------------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 void alk_ep_join(struct alk_endpoint *ep)
 {

@@ -5,12 +5,12 @@
 #include "core/io/qlog.h"
 
 /* While draining, and while retired sockets wait for their last connection. */
-#define TICK_DRAIN (20 * ALK_MS)
+#define TICK_DRAIN   (20 * ALK_MS)
 #define TICK_RETIRED (2 * ALK_SECOND)
 /* After the closing packets: until peers' streams and TCP buffers are let go. */
-#define CLOSE_TIME (1 * ALK_SECOND)
+#define CLOSE_TIME   (1 * ALK_SECOND)
 
-/* --- limits -------------------------------------------------------------------------------- */
+/* --- limits --------------------------------------------------------------- */
 
 static size_t share(uint64_t whole, size_t loops)
 {
@@ -38,7 +38,7 @@ static struct alk_quic_limits limits_of(const struct alk_worker *w,
     };
 }
 
-/* --- listeners -------------------------------------------------------------------------------- */
+/* --- listeners ------------------------------------------------------------ */
 
 static bool on_admit(void *ctx, const struct alk_addr *remote)
 {
@@ -89,8 +89,7 @@ static alk_err listener_open(struct alk_worker *w, struct alk_worker_listener *l
         err = alk_port_add(w->port, &udp, &l->sock);
     }
     if (tcp_fd >= 0) {
-        alk_err tcp_err = alk_acceptor_new(w->loop, tcp_fd, on_admit, on_accepted, l,
-                                           &l->acceptor);
+        alk_err tcp_err = alk_acceptor_new(w->loop, tcp_fd, on_admit, on_accepted, l, &l->acceptor);
         err = err == ALK_OK ? tcp_err : err;
     }
     return err;
@@ -195,7 +194,7 @@ static bool close_retired(struct alk_worker *w)
     return is_waiting;
 }
 
-/* --- a new generation ------------------------------------------------------------------------- */
+/* --- a new generation ----------------------------------------------------- */
 
 static bool has_service(const struct alk_routes *routes, const char *name)
 {
@@ -235,7 +234,7 @@ void alk_worker_use_snapshot(struct alk_worker *w, struct alk_snapshot *s)
     close_removed(w);
 }
 
-/* --- datagrams for other loops -------------------------------------------------------------------- */
+/* --- datagrams for other loops -------------------------------------------- */
 
 struct stray {
     struct alk_worker *to;
@@ -306,7 +305,7 @@ static bool is_loop_alive(void *ctx, uint8_t loop_id)
     return loop_id < w->ep->loop_count;
 }
 
-/* --- draining ---------------------------------------------------------------------------------------- */
+/* --- draining ------------------------------------------------------------- */
 
 /* Nothing is under way on it, and its handler has nothing to say at the end. */
 static bool is_idle(const struct alk_conn *conn)
@@ -380,7 +379,7 @@ void alk_worker_tick(struct alk_worker *w)
     }
 }
 
-/* --- life ----------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 static void on_tick(struct alk_timer *timer, void *ctx)
 {

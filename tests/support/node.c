@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* --- the echo service -------------------------------------------------------------- */
+/* --- the echo service ----------------------------------------------------- */
 
 static alk_err echo_open(void *service, struct alk_conn *conn, const struct alk_auth_context *auth,
                          void **ret_state)
@@ -73,7 +73,7 @@ const struct alk_handler node_private_handler = {
     .stream = echo_stream,
 };
 
-/* --- files ---------------------------------------------------------------------------- */
+/* --- files ---------------------------------------------------------------- */
 
 static void remove_tree(const char *path)
 {
@@ -106,7 +106,7 @@ void node_write_config(struct node *n, const char *yaml)
     assert_int_equal(rename(temp, n->config), 0);
 }
 
-/* --- the log ---------------------------------------------------------------------------- */
+/* --- the log -------------------------------------------------------------- */
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -130,7 +130,7 @@ bool node_logged(struct node *n, const char *text)
     return is_there;
 }
 
-/* --- the node ------------------------------------------------------------------------------ */
+/* --- the node ------------------------------------------------------------- */
 
 void node_init(struct node *n, const char *yaml)
 {
@@ -244,7 +244,7 @@ uint16_t node_port(const struct node *n)
     return (uint16_t)port;
 }
 
-/* --- clients ----------------------------------------------------------------------------------- */
+/* --- clients -------------------------------------------------------------- */
 
 static void on_opened(void *ctx, struct alk_conn *conn)
 {
@@ -298,8 +298,8 @@ struct alk_dial_options client_options(const struct node *n, const char *const *
 {
     static uint8_t key[32];
     size_t size;
-    assert_int_equal(
-        alk_unz32(alk_span_str(alk_endpoint_key(n->ep)), key, sizeof key, &size), ALK_OK);
+    assert_int_equal(alk_unz32(alk_span_str(alk_endpoint_key(n->ep)), key, sizeof key, &size),
+                     ALK_OK);
     return (struct alk_dial_options){.struct_size = sizeof(struct alk_dial_options),
                                      .host = "127.0.0.1",
                                      .port = node_port(n),

@@ -20,10 +20,10 @@
 
 struct node {
     struct alk_endpoint *ep;
-    struct alk_loop *client; /* for dials */
-    char dir[64];            /* temporary; data_dir is dir/data */
-    char config[96];         /* dir/alknet.yaml */
-    unsigned loops;          /* 0: 1 */
+    struct alk_loop *client;     /* for dials */
+    char dir[64];                /* temporary; data_dir is dir/data */
+    char config[96];             /* dir/alknet.yaml */
+    unsigned loops;              /* 0: 1 */
     const char *extra_listen[3]; /* instead of 127.0.0.1:0 */
     bool listen_from_config;
     bool is_stopped;    /* the endpoint's first loop has ended */
@@ -51,16 +51,16 @@ void node_until(struct node *n, node_cond *cond, void *ctx);
 /* One turn of each loop, waiting at most wait_ms. */
 void node_turn(struct node *n, int wait_ms);
 
-/* --- a client connection that keeps what it hears ---------------------------------- */
+/* --- a client connection that keeps what it hears ------------------------- */
 
 struct client {
     struct node *node;
     struct alk_dial *dial;
     struct alk_conn *conn; /* NULL before opened and after closed */
     bool is_failed, is_closed, was_early, was_rejected;
-    alk_err err;           /* of failed or closed */
+    alk_err err; /* of failed or closed */
     uint64_t code;
-    char message[600];     /* of failed; the reason of closed */
+    char message[600]; /* of failed; the reason of closed */
     /* The stream of client_send. */
     struct alk_stream *stream;
     struct alk_span rest; /* of what is to be written */

@@ -45,7 +45,7 @@ static void check_ok(struct outcome o)
     assert_int_equal(o.err, ALK_OK);
 }
 
-/* --- services ------------------------------------------------------------------------ */
+/* --- services ------------------------------------------------------------- */
 
 static void a_removed_service_ends_its_connections_and_a_new_one_is_served(void **ctx)
 {
@@ -95,8 +95,12 @@ static void counted_stop(void *service)
     stops++;
 }
 static const struct alk_conf_row counted_rows[] = {
-    {.name = "size", .type = ALK_CONF_UINT, .max = 100, .fallback = "1",
-     .reload = ALK_RELOAD_NEW, .help = "a number"},
+    {.name = "size",
+     .type = ALK_CONF_UINT,
+     .max = 100,
+     .fallback = "1",
+     .reload = ALK_RELOAD_NEW,
+     .help = "a number"},
     {.name = NULL},
 };
 static const struct alk_alpn counted_alpns[] = {{"test/counted", ALK_TRANSPORT_ANY}};
@@ -118,8 +122,8 @@ static bool has_stopped_once(void *ctx)
     return stops == 1;
 }
 
-static void a_changed_service_is_started_anew_and_the_old_one_stops_after_its_last_connection(
-    void **ctx)
+static void
+a_changed_service_is_started_anew_and_the_old_one_stops_after_its_last_connection(void **ctx)
 {
     (void)ctx;
     struct alk_handler handler = make_counted();
@@ -206,7 +210,7 @@ static void a_service_may_take_its_new_settings_in_place(void **ctx)
     node_fini(&n);
 }
 
-/* --- files ------------------------------------------------------------------------------ */
+/* --- files ---------------------------------------------------------------- */
 
 static void a_bad_file_changes_nothing_and_says_where(void **ctx)
 {
@@ -256,7 +260,7 @@ static void a_file_that_is_replaced_by_rename_is_read_again(void **ctx)
     node_fini(&n);
 }
 
-/* --- identity ------------------------------------------------------------------------------- */
+/* --- identity ------------------------------------------------------------- */
 
 static void a_revoked_peer_is_closed_and_others_stay(void **ctx)
 {
@@ -296,7 +300,7 @@ static void a_revoked_peer_is_closed_and_others_stay(void **ctx)
     alk_key_free(key[1]);
 }
 
-/* --- listeners --------------------------------------------------------------------------------- */
+/* --- listeners ------------------------------------------------------------ */
 
 static uint16_t free_port(void)
 {
@@ -379,7 +383,7 @@ static void an_address_in_use_fails_the_reload(void **ctx)
     node_fini(&other);
 }
 
-/* --- under load ------------------------------------------------------------------------------------ */
+/* --- under load ----------------------------------------------------------- */
 
 static bool has_answer(void *ctx)
 {

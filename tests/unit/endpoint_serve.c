@@ -38,7 +38,7 @@ static void a_stream_comes_back_over_both_transports(void **ctx)
     node_fini(&n);
 }
 
-/* --- ALPNs ------------------------------------------------------------------------- */
+/* --- ALPNs ---------------------------------------------------------------- */
 
 #define MANY 20
 
@@ -80,7 +80,7 @@ static void twenty_services_are_told_apart_and_no_other_is_served(void **ctx)
     node_fini(&n);
 }
 
-/* --- identity -------------------------------------------------------------------------- */
+/* --- identity ------------------------------------------------------------- */
 
 static struct alk_key *make_key(uint8_t first)
 {
@@ -94,8 +94,8 @@ static void write_peer(char *yaml, size_t size, const struct alk_key *key, const
 {
     char hex[ALK_HEX_SIZE(32)];
     assert_true(alk_hex(alk_span(alk_key_public(key), 32), hex, sizeof hex));
-    (void)snprintf(yaml, size,
-                   "auth:\n  peers:\n    - {id: friend, keys: [\"ed25519:%s\"]%s}\n", hex, more);
+    (void)snprintf(yaml, size, "auth:\n  peers:\n    - {id: friend, keys: [\"ed25519:%s\"]%s}\n",
+                   hex, more);
 }
 
 static void a_known_key_opens_what_others_do_not_get(void **ctx)
@@ -148,7 +148,7 @@ static void an_address_that_failed_too_often_is_refused_on_both_transports(void 
     node_fini(&n);
 }
 
-/* --- addresses ------------------------------------------------------------------------------ */
+/* --- addresses ------------------------------------------------------------ */
 
 static void ipv6_and_ipv4_share_one_number_that_was_free(void **ctx)
 {
@@ -202,7 +202,7 @@ static void two_nodes_never_share_a_port_or_a_directory(void **ctx)
     node_fini(&a);
 }
 
-/* --- loops ------------------------------------------------------------------------------------ */
+/* --- loops ---------------------------------------------------------------- */
 
 #define CROWD 24
 

@@ -81,7 +81,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- a client by hand --------------------------------------------------------- */
+/* --- a client by hand ----------------------------------------------------- */
 
 static void spin(struct fixture *f)
 {
@@ -137,7 +137,7 @@ static const char *get_json(struct fixture *f, int fd)
 #define REQUEST(id, op)                                                                            \
     "{\"type\":\"call.requested\",\"id\":\"" id "\",\"payload\":{\"operationId\":\"" op "\"}}"
 
-/* --- tests -------------------------------------------------------------------- */
+/* --- tests ---------------------------------------------------------------- */
 
 static void requests_are_answered_in_frames(void **state)
 {
@@ -347,7 +347,7 @@ static void a_client_that_does_not_read_is_held_back(void **state)
     spin(f);
 }
 
-/* --- the asking side ---------------------------------------------------------- */
+/* --- the asking side ------------------------------------------------------ */
 
 static void *run_loop(void *arg)
 {

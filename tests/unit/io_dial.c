@@ -24,7 +24,7 @@ static void dial(struct client *c, struct node *n, const struct alk_dial_options
     node_until(n, is_decided, c);
 }
 
-/* --- the race ---------------------------------------------------------------------------- */
+/* --- the race ------------------------------------------------------------- */
 
 static void quic_wins_where_both_work(void **ctx)
 {
@@ -165,7 +165,7 @@ static void tcp_wins_where_udp_is_dropped_and_is_remembered(void **ctx)
     alk_session_cache_free(cache);
 }
 
-/* --- failures ---------------------------------------------------------------------------- */
+/* --- failures ------------------------------------------------------------- */
 
 static uint16_t dead_port(void)
 {
@@ -349,7 +349,7 @@ static void wrong_options_are_told_at_once(void **ctx)
     node_fini(&n);
 }
 
-/* --- what is remembered ------------------------------------------------------------------------ */
+/* --- what is remembered --------------------------------------------------- */
 
 static void sessions_are_resumed_early_and_from_files(void **ctx)
 {
@@ -397,7 +397,7 @@ static void sessions_are_resumed_early_and_from_files(void **ctx)
     node_fini(&n);
 }
 
-/* --- pure parts -------------------------------------------------------------------------------- */
+/* --- pure parts ----------------------------------------------------------- */
 
 static struct alk_addr addr(uint8_t family, uint8_t last)
 {

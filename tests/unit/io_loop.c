@@ -20,7 +20,7 @@ static struct alk_loop *make_loop(void)
     return loop;
 }
 
-/* --- posts ----------------------------------------------------------------- */
+/* --- posts ---------------------------------------------------------------- */
 
 struct order {
     struct alk_loop *loop;
@@ -129,7 +129,7 @@ static void every_post_of_several_threads_arrives(void **ctx)
     alk_loop_free(t.loop);
 }
 
-/* --- timers ------------------------------------------------------------------ */
+/* --- timers --------------------------------------------------------------- */
 
 struct tick {
     struct alk_loop *loop;
@@ -201,7 +201,7 @@ static void an_earlier_timer_overtakes_what_the_alarm_is_set_to(void **ctx)
     alk_loop_free(t.loop);
 }
 
-/* --- descriptors ---------------------------------------------------------------- */
+/* --- descriptors ---------------------------------------------------------- */
 
 struct pipe_end {
     struct alk_loop *loop;
@@ -267,7 +267,7 @@ static void a_hangup_shows_as_readable_and_a_watch_may_go_in_its_callback(void *
     alk_loop_free(e.loop);
 }
 
-/* --- turns and embedding ------------------------------------------------------------ */
+/* --- turns and embedding -------------------------------------------------- */
 
 struct hook {
     struct alk_turn turn;

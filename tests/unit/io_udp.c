@@ -77,7 +77,7 @@ static void receive_all(struct alk_udp *u, struct alk_udp_rx *rx, size_t bytes, 
     }
 }
 
-/* --- batches -------------------------------------------------------------------- */
+/* --- batches -------------------------------------------------------------- */
 
 static void a_batch_arrives_in_its_segments(struct alk_udp *from, struct alk_udp *to,
                                             struct alk_udp_rx *rx)
@@ -170,7 +170,7 @@ static void a_datagram_over_the_mtu_is_told_and_a_closed_peer_is_a_loss(void **c
     alk_udp_close(&a);
 }
 
-/* --- groups ------------------------------------------------------------------------- */
+/* --- groups --------------------------------------------------------------- */
 
 static struct alk_bound bind_group(const char *text, size_t loops)
 {

@@ -10,7 +10,7 @@
 /* Connections accepted per wake-up before the others get their turn. */
 #define ACCEPTS_MAX 64
 /* How long listening pauses when the system has no descriptors left at all. */
-#define PAUSE (100 * ALK_MS)
+#define PAUSE       (100 * ALK_MS)
 
 struct alk_acceptor {
     struct alk_loop *loop;

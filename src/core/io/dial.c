@@ -8,7 +8,7 @@
 
 #define PEM_MAX ((size_t)1 << 20)
 
-/* --- options ------------------------------------------------------------------------ */
+/* --- options -------------------------------------------------------------- */
 
 static size_t text_size(const char *text)
 {
@@ -85,7 +85,7 @@ static void fill_defaults(struct alk_dial_options *o)
     }
 }
 
-/* --- credentials ---------------------------------------------------------------------- */
+/* --- credentials ---------------------------------------------------------- */
 
 static alk_err read_pem(const struct alk_dial *d, const char *path, bool is_private,
                         struct alk_buf *ret)
@@ -124,7 +124,7 @@ static alk_err make_creds(struct alk_dial *d)
     return err;
 }
 
-/* --- life ---------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 void alk_dial_free(struct alk_dial *d)
 {

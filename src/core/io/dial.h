@@ -22,18 +22,18 @@
 #include "core/io/pump.h"
 #include "core/tls/creds.h"
 
-#define ALK_DIAL_PORT 4433
+#define ALK_DIAL_PORT    4433
 #define ALK_DIAL_STAGGER (250 * ALK_MS)
 #define ALK_DIAL_TIMEOUT (15 * ALK_SECOND)
-#define ALK_DIAL_ADDRS 8
-#define ALK_DIAL_ALPNS 8 /* limit of GnuTLS 3.7 */
-#define ALK_DIAL_TEXT 512
+#define ALK_DIAL_ADDRS   8
+#define ALK_DIAL_ALPNS   8 /* limit of GnuTLS 3.7 */
+#define ALK_DIAL_TEXT    512
 
 struct alk_attempt {
     struct alk_dial *dial;
     enum alk_transport transport;
     struct alk_addr remote;
-    struct alk_conn *conn; /* NULL: none yet, or released */
+    struct alk_conn *conn;   /* NULL: none yet, or released */
     struct alk_watch *watch; /* TCP: while connecting */
     int fd;                  /* TCP: while connecting; else -1 */
     bool is_over;            /* failed or lost; err says why */
@@ -43,9 +43,9 @@ struct alk_attempt {
 
 struct alk_lane {
     enum alk_transport transport;
-    bool is_used;     /* the options allow it */
+    bool is_used; /* the options allow it */
     bool is_started;
-    size_t next;      /* address of the next attempt */
+    size_t next; /* address of the next attempt */
     struct alk_timer timer;
 };
 
@@ -75,13 +75,13 @@ struct alk_dial {
     struct alk_timer deadline;
     alk_err err; /* best explanation of a failure so far */
     enum alk_transport err_transport;
-    char why[ALK_DIAL_TEXT];     /* what the transport said about it */
-    alk_time fresh_until;        /* open: tickets may still come */
-    uint64_t saved_hash;         /* of the session that was saved last; 0: none */
+    char why[ALK_DIAL_TEXT]; /* what the transport said about it */
+    alk_time fresh_until;    /* open: tickets may still come */
+    uint64_t saved_hash;     /* of the session that was saved last; 0: none */
     struct alk_link all, fresh, dead;
 };
 
-/* --- dial_port.c: one per loop -------------------------------------------------------- */
+/* --- dial_port.c: one per loop -------------------------------------------- */
 
 struct alk_dialer {
     struct alk_pump *pump;
@@ -101,7 +101,7 @@ ALK_NODISCARD alk_err alk_dialer_port(struct alk_dialer *dialer, bool has_qlog, 
 ALK_NODISCARD alk_err alk_dial_route(const struct alk_addr *remote, const char *bind_address,
                                      struct alk_addr *ret);
 
-/* --- dial.c ------------------------------------------------------------------------------- */
+/* --- dial.c --------------------------------------------------------------- */
 
 /* The name has its addresses (or err). */
 void alk_dial_resolved(struct alk_dial *d, alk_err err, const struct alk_addr *addrs, size_t n);
@@ -111,7 +111,7 @@ void alk_dial_fail(struct alk_dial *d, alk_err err);
 void alk_dial_settle(struct alk_dial *d);
 void alk_dial_free(struct alk_dial *d);
 
-/* --- dial_resolve.c ------------------------------------------------------------------------ */
+/* --- dial_resolve.c ------------------------------------------------------- */
 
 ALK_NODISCARD alk_err alk_dial_lookup(struct alk_dial *d);
 /* The answer will not be delivered. */
@@ -119,7 +119,7 @@ void alk_dial_lookup_cancel(struct alk_dial *d);
 /* Puts the families in turn: v6, v4, v6, ... [RFC 8305 §4]; at most `max`. Pure. */
 size_t alk_dial_interleave(const struct alk_addr *in, size_t n, struct alk_addr *ret, size_t max);
 
-/* --- dial_race.c ---------------------------------------------------------------------------- */
+/* --- dial_race.c ---------------------------------------------------------- */
 
 void alk_race_start(struct alk_dial *d);
 /* Ends every attempt but the winner. */
@@ -130,7 +130,7 @@ void alk_race_unreachable(struct alk_dialer *dialer, const struct alk_addr *remo
 void alk_attempt_failed(struct alk_attempt *a, alk_err err, const char *why);
 void alk_attempt_free(struct alk_attempt *a);
 
-/* --- dial_open.c ---------------------------------------------------------------------------- */
+/* --- dial_open.c ---------------------------------------------------------- */
 
 extern const struct alk_handler alk_dial_handler;
 void alk_dial_on_unopened(void *attempt, struct alk_conn *conn);
@@ -143,7 +143,7 @@ void alk_dial_save(struct alk_dial *d);
 /* Whether TCP was what worked last time. */
 bool alk_dial_prefers_tcp(const struct alk_dial *d);
 
-/* --- dial_text.c: pure ------------------------------------------------------------------------ */
+/* --- dial_text.c: pure ---------------------------------------------------- */
 
 /* Which of two failures explains more. */
 bool alk_dial_explains_more(alk_err a, alk_err b);

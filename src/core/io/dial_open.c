@@ -9,10 +9,10 @@
 #include "core/tls/tcp.h"
 
 /* Tickets and tokens come within a round trip or two of the handshake. */
-#define FRESH (10 * ALK_SECOND)
+#define FRESH   (10 * ALK_SECOND)
 #define KEY_MAX 2048
 
-/* --- session cache ------------------------------------------------------------------------- */
+/* --- session cache -------------------------------------------------------- */
 
 /* Everything that decides whether a session may be used again: the node, what is
  * asked of it, and as whom we come (a ticket carries our identity). */
@@ -96,8 +96,7 @@ bool alk_dial_prefers_tcp(const struct alk_dial *d)
     }
     alk_buf_init(&value, NULL, 16);
     if (cache_key(d, 'w', &key) &&
-        alk_session_cache_get(d->o.cache, alk_buf_span(&key), alk_clock_unix(), &value) ==
-            ALK_OK) {
+        alk_session_cache_get(d->o.cache, alk_buf_span(&key), alk_clock_unix(), &value) == ALK_OK) {
         is_tcp = alk_span_is(alk_buf_span(&value), "tcp");
     }
     alk_buf_fini(&key);
@@ -120,7 +119,7 @@ static void remember_winner(const struct alk_dial *d)
     alk_buf_fini(&key);
 }
 
-/* --- the connection's calls -------------------------------------------------------------------- */
+/* --- the connection's calls ----------------------------------------------- */
 
 static alk_err on_open(void *service, struct alk_conn *conn, const struct alk_auth_context *auth,
                        void **ret_state)

@@ -14,7 +14,7 @@
  * uses more loops. */
 #define CLIENTS_MAX 65536
 /* Turns that the last events of a loop's clients may take. */
-#define TURNS_MAX 1024
+#define TURNS_MAX   1024
 
 static void free_dead(struct alk_dialer *dialer)
 {
@@ -90,7 +90,7 @@ alk_err alk_dialer_get(struct alk_loop *loop, struct alk_dialer **ret)
     return ALK_OK;
 }
 
-/* --- the machine and its sockets ---------------------------------------------------------- */
+/* --- the machine and its sockets ------------------------------------------ */
 
 static void on_unreachable(void *ctx, const struct alk_addr *remote)
 {

@@ -11,7 +11,7 @@
 
 static void next_attempt(struct alk_dial *d, struct alk_lane *lane);
 
-/* --- one attempt ------------------------------------------------------------------------- */
+/* --- one attempt ---------------------------------------------------------- */
 
 /* Whether somebody else may still win, so that our Finished has to wait. */
 static bool has_rivals(const struct alk_dial *d)
@@ -137,7 +137,7 @@ void alk_attempt_free(struct alk_attempt *a)
     alk_dial_settle(d);
 }
 
-/* --- the race -------------------------------------------------------------------------------- */
+/* --- the race ------------------------------------------------------------- */
 
 static bool has_live_attempt(const struct alk_dial *d, enum alk_transport transport)
 {

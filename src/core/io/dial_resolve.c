@@ -112,9 +112,8 @@ alk_err alk_dial_lookup(struct alk_dial *d)
         q->timer = (struct alk_timer){.fn = on_literal, .ctx = q};
         alk_timer_set(loop, &q->timer, alk_loop_now(loop));
     } else {
-        const struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                                       .ai_socktype = SOCK_STREAM,
-                                       .ai_flags = AI_ADDRCONFIG};
+        const struct addrinfo hints = {
+            .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
         if (uv_getaddrinfo(alk_loop_uv(loop), &q->request, on_found, d->o.host, NULL, &hints) !=
             0) {
             alk_free(alk_loop_mem(loop), q);

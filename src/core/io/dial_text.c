@@ -8,10 +8,10 @@
 /* The later in the table, the closer the attempt came to its goal. */
 static int weight(alk_err err)
 {
-    static const alk_err order[] = {ALK_OK,        ALK_E_CLOSED,  ALK_E_TIMEOUT, ALK_E_UNREACHABLE,
-                                    ALK_E_RESET,   ALK_E_LIMIT,   ALK_E_VERSION, ALK_E_TLS,
-                                    ALK_E_NO_ALPN, ALK_E_AUTH,    ALK_E_CRYPTO,  ALK_E_UNTRUSTED,
-                                    ALK_E_EXPIRED, ALK_E_KEY_CHANGED};
+    static const alk_err order[] = {
+        ALK_OK,       ALK_E_CLOSED,    ALK_E_TIMEOUT, ALK_E_UNREACHABLE, ALK_E_RESET,
+        ALK_E_LIMIT,  ALK_E_VERSION,   ALK_E_TLS,     ALK_E_NO_ALPN,     ALK_E_AUTH,
+        ALK_E_CRYPTO, ALK_E_UNTRUSTED, ALK_E_EXPIRED, ALK_E_KEY_CHANGED};
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         if (order[i] == err) {
             return (int)i;
@@ -74,13 +74,16 @@ void alk_dial_explain(const struct alk_dial *d, alk_err err, char *ret, size_t r
                        node, transports_of(d));
         return;
     case ALK_E_NOENT:
-        (void)snprintf(ret, ret_size, "the name '%s' has no address: check its spelling and the "
-                       "resolver of this machine", d->o.host);
+        (void)snprintf(ret, ret_size,
+                       "the name '%s' has no address: check its spelling and the "
+                       "resolver of this machine",
+                       d->o.host);
         return;
     case ALK_E_AUTH:
         (void)snprintf(ret, ret_size,
                        "%s does not know this client's key: have it added there with 'alknet peer "
-                       "add', or use a token", node);
+                       "add', or use a token",
+                       node);
         return;
     default:
         (void)snprintf(ret, ret_size, "%s: %s", node, why != NULL ? why : alk_err_text(err));

@@ -10,8 +10,8 @@
 
 struct alk_line_file {
     const struct alk_mem *mem;
-    char *path; /* owns */
-    int fd;     /* owns */
+    char *path;           /* owns */
+    int fd;               /* owns */
     pthread_mutex_t lock; /* of fd: reopen while others write */
 };
 

@@ -2,9 +2,9 @@
 #include "core/io/listen.h"
 
 #include "base/mem.h"
+#include "core/io/sock.h"
 #include "core/io/steer.h"
 #include "core/io/udp.h"
-#include "core/io/sock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 /* Port 0: a number that is free for TCP may be taken for UDP; so often we try. */
-#define PORT_TRIES 64
+#define PORT_TRIES       64
 /* First descriptor of the service manager's protocol. */
 #define LISTEN_FDS_START 3
-#define LISTEN_FDS_MAX 64
+#define LISTEN_FDS_MAX   64
 
 static alk_err init(const struct alk_mem *mem, size_t loops, struct alk_bound *ret)
 {
@@ -170,8 +170,8 @@ alk_err alk_bound_open(const struct alk_bind_options *options, char *why, size_t
     struct alk_bound b;
     ALK_ASSERT(options->loops > 0 && options->loops <= ALK_STEER_MAX);
     ALK_TRY(init(options->mem, options->loops, &b));
-    alk_err err = options->addr.port == 0 ? open_any_port(options, &b)
-                                          : open_all(options, options->addr, &b);
+    alk_err err =
+        options->addr.port == 0 ? open_any_port(options, &b) : open_all(options, options->addr, &b);
     if (err != ALK_OK) {
         explain(options, err, why, why_size);
         alk_bound_fini(&b);

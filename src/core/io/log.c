@@ -24,7 +24,7 @@ struct alk_log {
     int fd;
     alk_log_fn *fn;
     void *ctx;
-    pthread_mutex_t lock; /* of all below */
+    pthread_mutex_t lock;                    /* of all below */
     const struct alk_dynamic_config *config; /* one reference; NULL: the defaults */
     bool is_journal;
     uint64_t dropped, dropped_told;
@@ -113,7 +113,7 @@ bool alk_log_wants(struct alk_log *log, enum alk_log_level level, const char *co
     return is_wanted;
 }
 
-/* --- format ----------------------------------------------------------------------- */
+/* --- format --------------------------------------------------------------- */
 
 /* Into fixed memory: a log line must not need any. */
 static void put(char *dst, size_t *n, const char *text)
@@ -192,7 +192,7 @@ size_t alk_log_format(enum alk_log_style style, uint64_t unix_ms, enum alk_log_l
     return n;
 }
 
-/* --- write ------------------------------------------------------------------------- */
+/* --- write ---------------------------------------------------------------- */
 
 static enum alk_log_style style_of(const struct alk_log *log)
 {
@@ -216,8 +216,8 @@ static void emit(struct alk_log *log, enum alk_log_level level, const char *comp
                  const char *line)
 {
     char text[ALK_LOG_LINE_MAX];
-    size_t n = alk_log_format(style_of(log), alk_clock_unix_ns() / ALK_MS, level, component, line,
-                              text);
+    size_t n =
+        alk_log_format(style_of(log), alk_clock_unix_ns() / ALK_MS, level, component, line, text);
     if (!write_line(log, text, n)) {
         log->dropped++;
     }

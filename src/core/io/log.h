@@ -40,7 +40,7 @@ enum alk_log_style { ALK_LOG_STYLE_TEXT, ALK_LOG_STYLE_JOURNAL, ALK_LOG_STYLE_JS
 size_t alk_log_format(enum alk_log_style style, uint64_t unix_ms, enum alk_log_level level,
                       const char *component, const char *line, char *dst);
 
-/* --- files that lines are appended to: audit, key log ---------------------------------- */
+/* --- files that lines are appended to: audit, key log --------------------- */
 
 struct alk_line_file;
 /* Creates with 0600. ALK_E_PERM, ALK_E_NOENT, ALK_E_IO, ALK_E_NOMEM. */

@@ -48,7 +48,7 @@ struct alk_watch {
     uv_poll_t poll;
 };
 
-/* --- clocks ------------------------------------------------------------------- */
+/* --- clocks --------------------------------------------------------------- */
 
 static alk_time clock_read(clockid_t id)
 {
@@ -85,7 +85,7 @@ alk_time alk_loop_now(const struct alk_loop *loop)
     return loop->in_turn ? loop->now : alk_clock_now();
 }
 
-/* --- timers --------------------------------------------------------------------- */
+/* --- timers --------------------------------------------------------------- */
 
 void alk_timer_set(struct alk_loop *loop, struct alk_timer *timer, alk_time at)
 {
@@ -141,7 +141,7 @@ static void on_alarm(uv_poll_t *handle, int status, int events)
     }
 }
 
-/* --- the turn --------------------------------------------------------------------- */
+/* --- the turn ------------------------------------------------------------- */
 
 static void on_idle(uv_idle_t *handle)
 {
@@ -213,7 +213,7 @@ void alk_loop_end_remove(struct alk_loop_end *end)
     alk_list_remove(&end->in);
 }
 
-/* --- posts -------------------------------------------------------------------------- */
+/* --- posts ---------------------------------------------------------------- */
 
 static void on_wake(uv_async_t *handle)
 {
@@ -237,7 +237,7 @@ alk_err alk_post(struct alk_loop *loop, alk_post_fn *fn, void *arg)
     return alk_post_cancel(loop, fn, NULL, arg);
 }
 
-/* --- life ---------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 static bool init_handles(struct alk_loop *loop)
 {
@@ -384,7 +384,7 @@ int alk_loop_timeout_ms(const struct alk_loop *loop)
     return uv_backend_timeout(&loop->uv);
 }
 
-/* --- small things ------------------------------------------------------------------------ */
+/* --- small things --------------------------------------------------------- */
 
 uint64_t alk_loop_id(const struct alk_loop *loop)
 {
@@ -433,7 +433,7 @@ bool alk_loop_in_turn(const struct alk_loop *loop)
     return loop->in_turn;
 }
 
-/* --- watches --------------------------------------------------------------------------- */
+/* --- watches -------------------------------------------------------------- */
 
 static void on_poll(uv_poll_t *handle, int status, int events);
 

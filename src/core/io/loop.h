@@ -21,8 +21,8 @@ struct uv_loop_s;
 
 /* Work at the end of each turn. */
 struct alk_turn {
-    bool (*fn)(void *ctx);          /* true: there is more, do not sleep */
-    bool (*has_work)(void *ctx);    /* whether fn would do anything; NULL: cannot tell */
+    bool (*fn)(void *ctx);       /* true: there is more, do not sleep */
+    bool (*has_work)(void *ctx); /* whether fn would do anything; NULL: cannot tell */
     void *ctx;
     struct alk_link in; /* the loop's */
 };

@@ -6,9 +6,9 @@
 /* Bytes received per wake-up and socket before what was fed is answered, and
  * batches sent per flush before sockets are read again. */
 #define RECEIVE_BUDGET ((size_t)512 * 1024)
-#define SEND_BUDGET 32
+#define SEND_BUDGET    32
 
-/* --- in --------------------------------------------------------------------------- */
+/* --- in ------------------------------------------------------------------- */
 
 /* A new connection's first packet [RFC 9000 §17.2.2], [RFC 9369 §3.2]; or one
  * that we cannot read. Clients choose IDs of other lengths than ours. */
@@ -59,8 +59,7 @@ static void on_ready(void *ctx, unsigned ready)
         port->blocked = port->blocked == sock ? NULL : port->blocked;
     }
     if ((ready & ALK_FD_READ) != 0) {
-        while (alk_udp_recv(&sock->udp, port->pump->rx, on_msg, &in) &&
-               in.bytes < RECEIVE_BUDGET) {
+        while (alk_udp_recv(&sock->udp, port->pump->rx, on_msg, &in) && in.bytes < RECEIVE_BUDGET) {
         }
     }
     if (port->unreachable != NULL) {
@@ -75,7 +74,7 @@ static void on_deadline(struct alk_timer *timer, void *ctx)
     alk_quic_tick(port->quic, alk_pump_now(port->pump));
 }
 
-/* --- out ---------------------------------------------------------------------------- */
+/* --- out ------------------------------------------------------------------ */
 
 static bool can_send(const struct alk_port_sock *sock, const struct alk_quic_batch *batch)
 {
@@ -157,7 +156,7 @@ bool alk_port_has_work(const struct alk_port *port)
     return port->blocked == NULL && (port->has_batch || alk_quic_has_work(port->quic));
 }
 
-/* --- life ---------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 alk_err alk_port_new(struct alk_pump *pump, struct alk_quic *quic, uint8_t loop_id,
                      struct alk_port **ret)
@@ -202,8 +201,8 @@ alk_err alk_port_add(struct alk_port *port, struct alk_udp *udp, struct alk_port
         return ALK_E_NOMEM;
     }
     *sock = (struct alk_port_sock){.port = port, .udp = *udp};
-    alk_err err = alk_watch_new(port->pump->loop, udp->fd, ALK_FD_READ, on_ready, sock,
-                                &sock->watch);
+    alk_err err =
+        alk_watch_new(port->pump->loop, udp->fd, ALK_FD_READ, on_ready, sock, &sock->watch);
     if (err != ALK_OK) {
         alk_udp_close(udp);
         alk_free(port->pump->mem, sock);

@@ -42,7 +42,7 @@ alk_time alk_pump_now(struct alk_pump *pump);
 /* Delivers and flushes now, as the end of a turn does. True: there is more. */
 bool alk_pump_turn(struct alk_pump *pump);
 
-/* --- QUIC ------------------------------------------------------------------------ */
+/* --- QUIC ----------------------------------------------------------------- */
 
 struct alk_port;
 struct alk_port_sock {

@@ -13,7 +13,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define SIGNALS_MAX 8
+static const int watched[] = {SIGTERM, SIGINT, SIGHUP};
+#define SIGNALS (sizeof watched / sizeof watched[0])
 
 struct alk_wake {
     struct alk_loop *loop;
@@ -67,15 +68,15 @@ struct alk_signals {
     struct alk_loop *loop;
     alk_signal_fn *fn;
     void *ctx;
-    size_t n, open;
-    uv_signal_t handles[SIGNALS_MAX];
+    size_t open;
+    uv_signal_t handles[SIGNALS];
 };
 
 static void on_signal(uv_signal_t *handle, int signum)
 {
     struct alk_signals *s = handle->data;
     alk_loop_enter(s->loop);
-    s->fn(s->ctx, signum);
+    s->fn(s->ctx, signum == SIGHUP ? ALK_SIGNAL_RELOAD : ALK_SIGNAL_STOP);
 }
 
 static void on_signal_closed(uv_handle_t *handle)
@@ -86,7 +87,7 @@ static void on_signal_closed(uv_handle_t *handle)
     }
 }
 
-alk_err alk_signals_new(struct alk_loop *loop, const int *signums, alk_signal_fn *fn, void *ctx,
+alk_err alk_signals_new(struct alk_loop *loop, alk_signal_fn *fn, void *ctx,
                         struct alk_signals **ret)
 {
     struct alk_signals *s = ALK_NEW(alk_loop_mem(loop), struct alk_signals);
@@ -94,25 +95,16 @@ alk_err alk_signals_new(struct alk_loop *loop, const int *signums, alk_signal_fn
         return ALK_E_NOMEM;
     }
     *s = (struct alk_signals){.loop = loop, .fn = fn, .ctx = ctx};
-    ALK_ASSERT(signums[0] != 0);
-    for (; signums[s->n] != 0; s->n++) {
-        ALK_ASSERT(s->n < SIGNALS_MAX);
-        uv_signal_t *handle = &s->handles[s->n];
-        if (uv_signal_init(alk_loop_uv(loop), handle) != 0) {
-            break;
-        }
-        handle->data = s;
-        s->open++;
-        if (uv_signal_start(handle, on_signal, signums[s->n]) != 0) {
-            s->n++;
-            break;
+    bool is_started = true;
+    for (size_t i = 0; is_started && i < SIGNALS; i++) {
+        is_started = uv_signal_init(alk_loop_uv(loop), &s->handles[i]) == 0;
+        if (is_started) {
+            s->handles[i].data = s;
+            s->open++;
+            is_started = uv_signal_start(&s->handles[i], on_signal, watched[i]) == 0;
         }
     }
-    if (s->open == 0) {
-        alk_free(alk_loop_mem(loop), s);
-        return ALK_E_IO;
-    }
-    if (signums[s->n] != 0) {
+    if (!is_started) {
         alk_signals_free(s);
         return ALK_E_IO;
     }
@@ -122,8 +114,14 @@ alk_err alk_signals_new(struct alk_loop *loop, const int *signums, alk_signal_fn
 
 void alk_signals_free(struct alk_signals *s)
 {
-    size_t n = s == NULL ? 0 : s->n;
-    for (size_t i = 0; i < n; i++) {
+    if (s == NULL) {
+        return;
+    }
+    if (s->open == 0) {
+        alk_free(alk_loop_mem(s->loop), s);
+        return;
+    }
+    for (size_t i = 0, n = s->open; i < n; i++) {
         uv_close((uv_handle_t *)&s->handles[i], on_signal_closed);
     }
 }

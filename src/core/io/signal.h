@@ -18,12 +18,13 @@ void alk_wake_free(struct alk_wake *wake);
 /* From every thread and from signal handlers. */
 void alk_wake_send(struct alk_wake *wake);
 
-/* fn(ctx, signum) on the loop for each of the signals (0-terminated list). Takes
- * over their disposition until freed. */
+/* fn on the loop for SIGTERM and SIGINT (stop) and SIGHUP (reload). Takes over
+ * their disposition until freed. */
+enum alk_signal { ALK_SIGNAL_STOP, ALK_SIGNAL_RELOAD };
 struct alk_signals;
-typedef void alk_signal_fn(void *ctx, int signum);
-ALK_NODISCARD alk_err alk_signals_new(struct alk_loop *loop, const int *signums, alk_signal_fn *fn,
-                                      void *ctx, struct alk_signals **ret);
+typedef void alk_signal_fn(void *ctx, enum alk_signal what);
+ALK_NODISCARD alk_err alk_signals_new(struct alk_loop *loop, alk_signal_fn *fn, void *ctx,
+                                      struct alk_signals **ret);
 void alk_signals_free(struct alk_signals *signals);
 /* A peer that goes away must not kill the process. */
 void alk_signals_ignore_pipe(void);

@@ -107,15 +107,24 @@ alk_err alk_sock_err(int error)
         int error;
         alk_err err;
     } table[] = {
-        {EADDRINUSE, ALK_E_BUSY},        {EACCES, ALK_E_PERM},
-        {EPERM, ALK_E_PERM},             {EADDRNOTAVAIL, ALK_E_NOENT},
-        {ENETUNREACH, ALK_E_UNREACHABLE}, {EHOSTUNREACH, ALK_E_UNREACHABLE},
-        {ENETDOWN, ALK_E_UNREACHABLE},   {ECONNREFUSED, ALK_E_UNREACHABLE},
-        {EAFNOSUPPORT, ALK_E_UNREACHABLE}, {ETIMEDOUT, ALK_E_TIMEOUT},
-        {ECONNRESET, ALK_E_RESET},       {EPIPE, ALK_E_RESET},
-        {EMFILE, ALK_E_LIMIT},           {ENFILE, ALK_E_LIMIT},
-        {ENOBUFS, ALK_E_LIMIT},          {ENOMEM, ALK_E_NOMEM},
-        {EMSGSIZE, ALK_E_TOO_BIG},       {EAGAIN, ALK_FULL},
+        {EADDRINUSE, ALK_E_BUSY},
+        {EACCES, ALK_E_PERM},
+        {EPERM, ALK_E_PERM},
+        {EADDRNOTAVAIL, ALK_E_NOENT},
+        {ENETUNREACH, ALK_E_UNREACHABLE},
+        {EHOSTUNREACH, ALK_E_UNREACHABLE},
+        {ENETDOWN, ALK_E_UNREACHABLE},
+        {ECONNREFUSED, ALK_E_UNREACHABLE},
+        {EAFNOSUPPORT, ALK_E_UNREACHABLE},
+        {ETIMEDOUT, ALK_E_TIMEOUT},
+        {ECONNRESET, ALK_E_RESET},
+        {EPIPE, ALK_E_RESET},
+        {EMFILE, ALK_E_LIMIT},
+        {ENFILE, ALK_E_LIMIT},
+        {ENOBUFS, ALK_E_LIMIT},
+        {ENOMEM, ALK_E_NOMEM},
+        {EMSGSIZE, ALK_E_TOO_BIG},
+        {EAGAIN, ALK_FULL},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (table[i].error == error) {

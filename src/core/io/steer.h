@@ -22,7 +22,7 @@
 
 #include <linux/filter.h>
 
-#define ALK_STEER_MAX 256
+#define ALK_STEER_MAX     256
 /* Instructions of a table of n loops: three lists of two each, and a frame. */
 #define ALK_STEER_CODE(n) (6 * (n) + 12)
 

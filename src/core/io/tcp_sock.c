@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* Per wake-up and connection, so that one peer cannot hold the loop. */
-#define READS_MAX 8
+#define READS_MAX  8
 #define WRITES_MAX 8
 
 static void set_dirty(struct alk_tcp_sock *s)
@@ -18,7 +18,7 @@ static void set_dirty(struct alk_tcp_sock *s)
     alk_list_append(&s->pump->tcp_dirty, &s->dirty);
 }
 
-/* --- in -------------------------------------------------------------------------- */
+/* --- in ------------------------------------------------------------------- */
 
 static void read_some(struct alk_tcp_sock *s, alk_time now)
 {
@@ -65,7 +65,7 @@ static void on_deadline(struct alk_timer *timer, void *ctx)
     set_dirty(s);
 }
 
-/* --- out --------------------------------------------------------------------------- */
+/* --- out ------------------------------------------------------------------ */
 
 /* False: an error ended the connection. */
 static bool write_some(struct alk_tcp_sock *s, alk_time now)
@@ -149,7 +149,7 @@ void alk_tcp_socks_flush(struct alk_pump *pump)
     }
 }
 
-/* --- life ---------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 static void on_wake(void *ctx, struct alk_conn *conn)
 {

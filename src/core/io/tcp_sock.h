@@ -45,7 +45,7 @@ void alk_tcp_socks_reap(struct alk_pump *pump);
 /* Drops every connection of the pump without ceremony (RST). */
 void alk_tcp_socks_drop_all(struct alk_pump *pump);
 
-/* --- listening -------------------------------------------------------------------- */
+/* --- listening ------------------------------------------------------------ */
 
 /* Asked for each connection before anything is spent on it; false: refuse. */
 typedef bool alk_admit_fn(void *ctx, const struct alk_addr *remote);

@@ -24,7 +24,7 @@
 #define CONTROL_SIZE 256
 /* Datagrams go on a path only whole: PROBE sets "don't fragment" and leaves path
  * MTU discovery to QUIC, which an attacker's ICMP cannot mislead [RFC 9000 §14.2]. */
-#define MTU_MODE IP_PMTUDISC_PROBE
+#define MTU_MODE     IP_PMTUDISC_PROBE
 
 union control {
     size_t align; /* as struct cmsghdr wants it */
@@ -40,7 +40,7 @@ struct alk_udp_rx {
     uint8_t *data; /* owns: ALK_UDP_SLOTS * ALK_UDP_SLOT_SIZE */
 };
 
-/* --- opening ------------------------------------------------------------------ */
+/* --- opening -------------------------------------------------------------- */
 
 static void set_options(struct alk_udp *u)
 {
@@ -110,7 +110,7 @@ void alk_udp_close(struct alk_udp *u)
     }
 }
 
-/* --- receiving ------------------------------------------------------------------ */
+/* --- receiving ------------------------------------------------------------ */
 
 alk_err alk_udp_rx_new(const struct alk_mem *mem, struct alk_udp_rx **ret)
 {
@@ -223,13 +223,13 @@ bool alk_udp_recv(struct alk_udp *u, struct alk_udp_rx *rx, alk_udp_fn *fn, void
     return n == ALK_UDP_SLOTS;
 }
 
-/* --- errors ----------------------------------------------------------------------- */
+/* --- errors --------------------------------------------------------------- */
 
 void alk_udp_want_errors(struct alk_udp *u)
 {
     bool is_v6 = u->bound.family == 6;
-    (void)alk_sock_set(u->fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP,
-                       is_v6 ? IPV6_RECVERR : IP_RECVERR, 1);
+    (void)alk_sock_set(u->fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_RECVERR : IP_RECVERR,
+                       1);
 }
 
 static bool is_unreachable(const struct cmsghdr *c)
@@ -242,8 +242,8 @@ static bool is_unreachable(const struct cmsghdr *c)
     struct sock_extended_err e;
     memcpy(&e, CMSG_DATA(c), sizeof e);
     return (e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6) &&
-           (e.ee_errno == ECONNREFUSED || e.ee_errno == EHOSTUNREACH ||
-            e.ee_errno == ENETUNREACH || e.ee_errno == EACCES);
+           (e.ee_errno == ECONNREFUSED || e.ee_errno == EHOSTUNREACH || e.ee_errno == ENETUNREACH ||
+            e.ee_errno == EACCES);
 }
 
 void alk_udp_errors(struct alk_udp *u, alk_udp_error_fn *fn, void *ctx)
@@ -266,7 +266,7 @@ void alk_udp_errors(struct alk_udp *u, alk_udp_error_fn *fn, void *ctx)
     }
 }
 
-/* --- sending ---------------------------------------------------------------------- */
+/* --- sending -------------------------------------------------------------- */
 
 static void put_control(struct msghdr *h, int level, int type, const void *data, size_t n)
 {

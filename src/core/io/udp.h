@@ -12,14 +12,14 @@
 #include "core/io/steer.h"
 
 /* Messages of one recvmmsg, each room for one GRO super-packet. */
-#define ALK_UDP_SLOTS 8
+#define ALK_UDP_SLOTS     8
 #define ALK_UDP_SLOT_SIZE ((size_t)65536)
 
 struct alk_udp {
     int fd; /* owns; -1: closed */
     struct alk_addr bound;
-    bool is_any;   /* bound to a wildcard: the local address is told per datagram */
-    bool has_gso;  /* the kernel and, so far, the network interfaces do UDP_SEGMENT */
+    bool is_any;  /* bound to a wildcard: the local address is told per datagram */
+    bool has_gso; /* the kernel and, so far, the network interfaces do UDP_SEGMENT */
     bool has_gro;
     uint64_t send_errors; /* datagrams that the system refused to send */
 };

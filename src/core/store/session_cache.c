@@ -21,7 +21,7 @@
 #define NAME_SIZE ALK_HEX_SIZE(HASH_SIZE)
 #define PATH_SIZE 4096
 /* In front of a value in its file: format, then unix seconds (8 bytes). */
-#define MAGIC "ALKS0001"
+#define MAGIC     "ALKS0001"
 #define HEAD_SIZE 16
 
 struct entry {
@@ -40,7 +40,7 @@ struct alk_session_cache {
     struct alk_list lru;
 };
 
-/* --- life -------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 alk_err alk_session_cache_new(const struct alk_mem *mem, const char *dir,
                               struct alk_session_cache **ret)
@@ -102,7 +102,7 @@ static bool is_fresh(uint64_t stored_at, uint64_t now)
     return stored_at <= now && now - stored_at <= ALK_SESSION_AGE_MAX_S;
 }
 
-/* --- in memory ------------------------------------------------------------------------ */
+/* --- in memory ------------------------------------------------------------ */
 
 static alk_err memory_get(struct alk_session_cache *cache, const uint8_t *hash, uint64_t now,
                           struct alk_buf *ret)
@@ -138,7 +138,7 @@ static void memory_put(struct alk_session_cache *cache, const uint8_t *hash, uin
     }
 }
 
-/* --- in files --------------------------------------------------------------------------- */
+/* --- in files ------------------------------------------------------------- */
 
 static bool path_of(const struct alk_session_cache *cache, const uint8_t *hash, char *ret)
 {
@@ -215,7 +215,7 @@ static void file_put(const struct alk_session_cache *cache, const uint8_t *hash,
     alk_buf_fini_secret(&file);
 }
 
-/* --- both ----------------------------------------------------------------------------------- */
+/* --- both ----------------------------------------------------------------- */
 
 alk_err alk_session_cache_get(struct alk_session_cache *cache, struct alk_span key, uint64_t now,
                               struct alk_buf *ret)
@@ -223,8 +223,8 @@ alk_err alk_session_cache_get(struct alk_session_cache *cache, struct alk_span k
     uint8_t hash[HASH_SIZE];
     hash_of(key, hash);
     (void)pthread_mutex_lock(&cache->lock);
-    alk_err err = cache->dir != NULL ? file_get(cache, hash, now, ret)
-                                     : memory_get(cache, hash, now, ret);
+    alk_err err =
+        cache->dir != NULL ? file_get(cache, hash, now, ret) : memory_get(cache, hash, now, ret);
     (void)pthread_mutex_unlock(&cache->lock);
     return err == ALK_OK ? ALK_OK : ALK_E_NOENT;
 }

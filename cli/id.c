@@ -114,6 +114,7 @@ static int run_client(struct cli *cli)
 {
     struct cli_home home;
     struct alk_key *key = NULL;
+    bool is_new = false;
     char host[128] = "";
 
     if (cli_home_find(&home) != ALK_OK) {
@@ -121,7 +122,7 @@ static int run_client(struct cli *cli)
     }
     alk_err err = alk_file_make_dirs(home.config_dir, 0700);
     if (err == ALK_OK) {
-        err = alk_key_load_or_create(NULL, home.key, &key, NULL);
+        err = alk_key_load_or_create(NULL, home.key, &key, &is_new);
     }
     if (err != ALK_OK) {
         return cli_fail(cli, CLI_FAILED, "cannot use the key %s: %s", home.key, alk_err_text(err));

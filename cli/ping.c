@@ -29,6 +29,8 @@ struct ping {
     size_t arrived; /* bytes of its answer */
     uint8_t expected[PAYLOAD];
     bool is_waiting, is_over;
+    bool is_reset;
+    uint64_t reset_code;
     alk_time min, max, sum;
     struct yyjson_mut_doc *doc;
     struct yyjson_mut_val *times;
@@ -99,6 +101,11 @@ static void on_timer(struct alk_timer *timer, void *ctx)
 {
     struct ping *p = (struct ping *)ctx;
     (void)timer;
+    if (p->is_reset) {
+        quit(p, cli_fail(p->cli, CLI_FAILED, "the node reset the stream: %s (code %" PRIu64 ")",
+                         alk_code_name(p->reset_code), p->reset_code));
+        return;
+    }
     if (!p->is_waiting) {
         send_one(p);
         return;
@@ -131,10 +138,12 @@ static void on_stream(void *ctx, struct alk_stream *stream, unsigned events)
         on_bytes(p, in);
         alk_stream_consume(stream, in.n);
     }
-    if (err == ALK_E_RESET && !p->is_over) {
-        uint64_t code = alk_stream_peer_code(stream);
-        quit(p, cli_fail(p->cli, CLI_FAILED, "the node reset the stream: %s (code %" PRIu64 ")",
-                         alk_code_name(code), code));
+    if (err == ALK_E_RESET && !p->is_over && p->conn != NULL) {
+        /* With the connection's end on_closed tells more: it follows in this turn. */
+        p->reset_code = alk_stream_peer_code(stream);
+        p->is_waiting = false;
+        p->is_reset = true;
+        schedule(p, alk_loop_now(p->client.loop) + 10 * ALK_MS);
     }
     if ((events & ALK_STREAM_CLOSED) != 0) {
         p->stream = NULL;

@@ -86,11 +86,29 @@ static void client_close(void *state, alk_err why, uint64_t code)
     w->closed_code = code;
 }
 
+static alk_err client_stream(void *state, struct alk_stream *stream)
+{
+    struct host_world *w = state;
+    if (w->pushed_count == 2) {
+        return ALK_E_LIMIT;
+    }
+    host_peer_take(w, &w->pushed[w->pushed_count++], stream);
+    return ALK_OK;
+}
+
+static void client_datagram(void *state, struct alk_span data)
+{
+    struct host_world *w = state;
+    (void)alk_span_cstr(data, w->datagram, sizeof w->datagram);
+}
+
 static const struct alk_handler client_handler = {
     .struct_size = sizeof(struct alk_handler),
     .abi = ALK_HANDLER_ABI,
     .name = "test-client",
     .open = client_open,
+    .stream = client_stream,
+    .datagram = client_datagram,
     .close = client_close,
 };
 
@@ -295,6 +313,12 @@ void host_peer_open(struct host_world *w, struct host_peer *p)
 {
     *p = (struct host_peer){.world = w, .sum = FNV_START};
     check_err(alk_conn_open_stream(alk_mem_client(w->pair), on_stream, p, &p->stream), ALK_OK);
+}
+
+void host_peer_take(struct host_world *w, struct host_peer *p, struct alk_stream *stream)
+{
+    *p = (struct host_peer){.world = w, .sum = FNV_START, .stream = stream};
+    alk_stream_on(stream, on_stream, p);
 }
 
 void host_peer_write(struct host_peer *p, const char *text)

@@ -13,19 +13,7 @@
 #include "core/router.h"
 #include "support/check.h"
 
-struct host_world {
-    struct alk_loop *loop;
-    struct alk_turn turn;
-    struct alk_hub hub;
-    struct alk_spawner *spawner;
-    struct alk_service *service;
-    struct alk_mem_pair *pair;
-    struct alk_auth_context auth; /* of the peer; set before host_world_connect */
-    uint64_t closed_code;         /* of the client's connection */
-    bool is_closed;
-    char log[65536]; /* all lines, each with a line break */
-    size_t log_n;
-};
+struct host_world;
 
 /* One stream as the peer sees it. */
 struct host_peer {
@@ -40,6 +28,23 @@ struct host_peer {
     size_t to_write; /* bytes of the pattern still to be written */
     uint64_t written;
     bool finishes; /* after to_write */
+};
+
+struct host_world {
+    struct alk_loop *loop;
+    struct alk_turn turn;
+    struct alk_hub hub;
+    struct alk_spawner *spawner;
+    struct alk_service *service;
+    struct alk_mem_pair *pair;
+    struct alk_auth_context auth; /* of the peer; set before host_world_connect */
+    uint64_t closed_code;         /* of the client's connection */
+    bool is_closed;
+    struct host_peer pushed[2];   /* streams that the service opened */
+    size_t pushed_count;
+    char datagram[64];            /* the last one that came */
+    char log[65536]; /* all lines, each with a line break */
+    size_t log_n;
 };
 
 /* handlers: what hosts may run; NULL: none. host_user NULL: the default. */
@@ -67,6 +72,8 @@ void host_world_until_at(struct host_world *w, host_world_cond *cond, void *ctx,
 void host_world_run(struct host_world *w, unsigned ms);
 
 void host_peer_open(struct host_world *w, struct host_peer *p);
+/* Listens to a stream that exists. */
+void host_peer_take(struct host_world *w, struct host_peer *p, struct alk_stream *stream);
 void host_peer_write(struct host_peer *p, const char *text);
 /* As many bytes as n, of a fixed pattern, as room comes. */
 void host_peer_write_pattern(struct host_peer *p, size_t n, bool finishes);

@@ -457,6 +457,66 @@ static void drain_crosses_and_ends_the_connection(void **state)
     host_world_fini(&w);
 }
 
+static bool has_pushed(void *ctx)
+{
+    struct host_world *w = ctx;
+    return w->pushed_count == 1 && host_peer_is_over(&w->pushed[0]);
+}
+
+static void the_handler_opens_streams(void **state)
+{
+    struct host_world w;
+    (void)state;
+    host_begin(&w, "{}", host_patient);
+    host_check_answer(&w, "push", "");
+    host_world_until(&w, has_pushed, &w);
+    assert_true(w.pushed[0].has_end);
+    assert_int_equal(w.pushed[0].total, 10);
+    alk_stream_finish(w.pushed[0].stream);
+    host_world_until(&w, host_peer_is_closed, &w.pushed[0]);
+    host_world_fini(&w);
+}
+
+static bool has_datagram(void *ctx)
+{
+    const struct host_world *w = ctx;
+    return w->datagram[0] != '\0';
+}
+
+static void datagrams_cross_both_ways(void **state)
+{
+    struct host_world w;
+    (void)state;
+    host_begin(&w, "{}", host_patient);
+    host_check_answer(&w, "datagram", "");
+    host_world_until(&w, has_datagram, &w);
+    assert_string_equal(w.datagram, "unasked");
+    w.datagram[0] = '\0';
+    check_err(alk_conn_datagram(alk_mem_client(w.pair), ALK_LIT("back")), ALK_OK);
+    host_world_until(&w, has_datagram, &w);
+    assert_string_equal(w.datagram, "back");
+    host_world_fini(&w);
+}
+
+static void many_streams_at_once(void **state)
+{
+    struct host_world w;
+    static struct host_peer p[90];
+    (void)state;
+    host_begin(&w, "{}", host_patient);
+    for (size_t i = 0; i < 90; i++) {
+        host_ask(&w, &p[i], "send 70000");
+        alk_stream_finish(p[i].stream);
+    }
+    for (size_t i = 0; i < 90; i++) {
+        host_world_until(&w, host_peer_is_over, &p[i]);
+        assert_true(p[i].has_end);
+        assert_int_equal(p[i].total, 70000);
+        host_world_until(&w, host_peer_is_closed, &p[i]);
+    }
+    host_world_fini(&w);
+}
+
 static void standard_error_of_a_host_goes_to_the_log(void **state)
 {
     struct host_world w;
@@ -493,6 +553,9 @@ int main(void)
         cmocka_unit_test(a_denial_crosses),
         cmocka_unit_test(the_handler_closes_the_connection),
         cmocka_unit_test(drain_crosses_and_ends_the_connection),
+        cmocka_unit_test(the_handler_opens_streams),
+        cmocka_unit_test(datagrams_cross_both_ways),
+        cmocka_unit_test(many_streams_at_once),
         cmocka_unit_test(standard_error_of_a_host_goes_to_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

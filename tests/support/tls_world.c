@@ -153,8 +153,8 @@ static void on_unopened(void *service_state, struct alk_conn *conn)
 
 #define HANDLER(f)                                                                                 \
     {                                                                                              \
-        .struct_size = sizeof(struct alk_handler), .abi = ALK_HANDLER_ABI, .name = "test",        \
-        .flags = (f), .open = on_open, .stream = on_accept, .close = on_close,                    \
+        .struct_size = sizeof(struct alk_handler), .abi = ALK_HANDLER_ABI, .name = "test",         \
+        .flags = (f), .open = on_open, .stream = on_accept, .close = on_close,                     \
     }
 static const struct alk_handler plain_handler = HANDLER(0);
 static const struct alk_handler early_handler = HANDLER(ALK_HANDLER_EARLY_SAFE);
@@ -204,8 +204,8 @@ static alk_err add_service(struct tw *w, const struct tw_service *from)
     if (s->alpns == NULL) {
         return ALK_E_NOMEM;
     }
-    s->alpns[0] = (struct alk_alpn){
-        from->alpn, from->transports == 0 ? (unsigned)ALK_TRANSPORT_ANY : from->transports};
+    s->alpns[0] = (struct alk_alpn){from->alpn, from->transports == 0 ? (unsigned)ALK_TRANSPORT_ANY
+                                                                      : from->transports};
     s->alpn_count = 1;
     return ALK_OK;
 }

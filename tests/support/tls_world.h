@@ -41,9 +41,9 @@ struct tw_side {
     alk_err verify_err;
     char verify_text[200];
     bool is_over, was_abort;
-    bool mute;      /* reads nothing */
-    bool echo;      /* what is read is written back; the end too */
-    bool finish;    /* finish when everything of `say` is written */
+    bool mute;           /* reads nothing */
+    bool echo;           /* what is read is written back; the end too */
+    bool finish;         /* finish when everything of `say` is written */
     struct alk_span say; /* written as room allows; borrows */
     struct alk_buf got;
     bool got_end, got_reset, got_closed, got_stopped;
@@ -52,11 +52,11 @@ struct tw_side {
     /* the wire out of this side */
     struct alk_buf wire; /* sent and not delivered yet */
     uint64_t wire_total;
-    bool is_shut;        /* the end of file is behind what is on the wire */
+    bool is_shut; /* the end of file is behind what is on the wire */
     bool is_shut_told;
     bool is_abort_told;
-    bool is_frozen;      /* the peer's network takes nothing: output stays in the machine */
-    size_t wire_max;     /* most that waits on the wire; 0: 64 KiB */
+    bool is_frozen;  /* the peer's network takes nothing: output stays in the machine */
+    size_t wire_max; /* most that waits on the wire; 0: 64 KiB */
 };
 
 struct tw_service {
@@ -66,14 +66,14 @@ struct tw_service {
 };
 
 struct tw_options {
-    const struct alk_mem *mem;       /* NULL: the heap */
+    const struct alk_mem *mem; /* NULL: the heap */
     const struct tw_service *services;
-    size_t service_count;            /* 0: one service "test" */
-    struct alk_tls_creds *creds;     /* server's; NULL: raw key of tw_server_seed */
+    size_t service_count;        /* 0: one service "test" */
+    struct alk_tls_creds *creds; /* server's; NULL: raw key of tw_server_seed */
     const struct alk_tls_sni *snis;
     size_t sni_count;
     const char *default_alpn;
-    uint8_t secret;                  /* first byte of the ticket secret */
+    uint8_t secret; /* first byte of the ticket secret */
     struct alk_replay_db *replay;
     void (*keylog)(void *ctx, const char *line);
     void *keylog_ctx;
@@ -95,7 +95,7 @@ struct tw {
     struct alk_dial_options dial;
     struct alk_tls_creds *client_creds; /* NULL: made with nothing */
     bool hold_finished;
-    alk_time keep_alive; /* ALK_NEVER in tw_init */
+    alk_time keep_alive;   /* ALK_NEVER in tw_init */
     struct alk_buf ticket; /* used by tw_connect; filled by tw_take_ticket */
 };
 

@@ -7,11 +7,18 @@
 #include <errno.h>
 
 static const struct tw_service many[] = {
-    {.alpn = "alknet/call"}, {.alpn = "alknet/ssh"},  {.alpn = "alknet/sftp"},
-    {.alpn = "alknet/git"},  {.alpn = "alknet/msg"},  {.alpn = "alknet/http"},
-    {.alpn = "alknet/dns"},  {.alpn = "h2", .transports = ALK_TRANSPORT_TLS},
+    {.alpn = "alknet/call"},
+    {.alpn = "alknet/ssh"},
+    {.alpn = "alknet/sftp"},
+    {.alpn = "alknet/git"},
+    {.alpn = "alknet/msg"},
+    {.alpn = "alknet/http"},
+    {.alpn = "alknet/dns"},
+    {.alpn = "h2", .transports = ALK_TRANSPORT_TLS},
     {.alpn = "http/1.1", .transports = ALK_TRANSPORT_TLS},
-    {.alpn = "my/tool"},     {.alpn = "my/motd"},     {.alpn = "dot"},
+    {.alpn = "my/tool"},
+    {.alpn = "my/motd"},
+    {.alpn = "dot"},
     {.alpn = "h3", .transports = ALK_TRANSPORT_QUIC},
     {.alpn = "a-name-of-thirty-one-bytes-long"},
 };
@@ -149,8 +156,8 @@ static void foreign_fini(struct foreign *f)
     gnutls_certificate_free_credentials(f->creds);
 }
 
-static void priority_case(const char *priority, const char *const *alpns,
-                          const char *default_alpn, int want_alert, const char *want_alpn)
+static void priority_case(const char *priority, const char *const *alpns, const char *default_alpn,
+                          int want_alert, const char *want_alpn)
 {
     struct alk_buf chain, key;
     tw_certificate("node.example", 0, &chain, &key);
@@ -282,8 +289,8 @@ static void x509_survives_resumption_and_is_checked_again(void **state)
     struct tw w;
     tw_init(&w, &(struct tw_options){.creds = creds});
     w.dial.pinned_key = NULL;
-    w.client_creds = tw_creds_new(TW_X509, tw_client_seed, alk_buf_span(&chain),
-                                  alk_buf_span(&key), alk_buf_span(&chain));
+    w.client_creds = tw_creds_new(TW_X509, tw_client_seed, alk_buf_span(&chain), alk_buf_span(&key),
+                                  alk_buf_span(&chain));
     tw_establish(&w);
     tw_take_ticket(&w);
     tw_drop(&w);
@@ -382,7 +389,9 @@ static void forge_alpn(struct tw *w)
     alk_buf_init(&forged, NULL, 1 << 16);
     struct alk_span old = alk_buf_span(&w->ticket);
     check_err(alk_buf_put(&forged, alk_span_head(old, 37)), ALK_OK);
-    check_err(alk_buf_put(&forged, ALK_LIT("\x0a" "alknet/ssh")), ALK_OK);
+    check_err(alk_buf_put(&forged, ALK_LIT("\x0a"
+                                           "alknet/ssh")),
+              ALK_OK);
     check_err(alk_buf_put(&forged, alk_span_tail(old, 37 + 1 + 11)), ALK_OK);
     alk_buf_fini(&w->ticket);
     w->ticket = forged;

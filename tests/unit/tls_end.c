@@ -150,8 +150,8 @@ static void garbage_is_answered_with_an_alert(void **state)
     struct tw w;
     begin(&w);
     tw_establish(&w);
-    static const uint8_t record[] = {0x17, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
-                                     11,   12, 13, 14, 15, 16, 17, 18, 19, 20};
+    static const uint8_t record[] = {0x17, 3,  3,  0,  20, 1,  2,  3,  4,  5,  6,  7, 8,
+                                     9,    10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
     (void)alk_tcp_feed(w.server.conn, alk_span(record, sizeof record), w.now);
     tw_pass(&w, 10 * ALK_SECOND);
     check_err(w.server.close_err, ALK_E_TLS);
@@ -456,7 +456,7 @@ static void the_loser_of_a_race_never_shows_its_finished(void **state)
         tw_run(&w);
         assert_true(hello > 0);
         assert_int_equal(w.client.wire_total, hello); /* and nothing behind it */
-        assert_int_equal(w.client.opens, 1); /* it knows that it could */
+        assert_int_equal(w.client.opens, 1);          /* it knows that it could */
         assert_int_equal(w.server.opens, 0);
         if (wins == 1) {
             alk_tcp_release_finished(w.client.conn);

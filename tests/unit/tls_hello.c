@@ -43,12 +43,22 @@ static void names_are_read_in_lower_case(void **state)
     } rows[] = {
         {"a host name", SNI("\0\x0b\0\x09\0\0\x06Git.Ex"), "git.ex"},
         {"no extension", ALK_LIT(""), ""},
-        {"an IPv4 address", SNI("\0\x0e\0\x0c\0\0\x09" "192.0.2.1"), ""},
+        {"an IPv4 address",
+         SNI("\0\x0e\0\x0c\0\0\x09"
+             "192.0.2.1"),
+         ""},
         {"an IPv6 address", SNI("\0\x08\0\x06\0\0\x03::1"), ""},
         {"a zero byte inside", SNI("\0\x0b\0\x09\0\0\x06git\0ex"), ""},
-        {"a control character", SNI("\0\x0b\0\x09\0\0\x06git\x1b" "ex"), ""},
+        {"a control character",
+         SNI("\0\x0b\0\x09\0\0\x06git\x1b"
+             "ex"),
+         ""},
         {"another type of name", SNI("\0\x0b\0\x09\x01\0\x06git.ex"), ""},
-        {"the first host name of two", SNI("\0\x0f\0\x0d\0\0\x04" "a.ex\0\0\x03" "b.e"), "a.ex"},
+        {"the first host name of two",
+         SNI("\0\x0f\0\x0d\0\0\x04"
+             "a.ex\0\0\x03"
+             "b.e"),
+         "a.ex"},
         {"an empty name", SNI("\0\x05\0\x03\0\0\0"), ""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -107,8 +117,8 @@ static void tls_13_must_be_offered(void **state)
 static void the_list_is_stepped_through_in_order(void **state)
 {
     (void)state;
-    struct alk_buf b = hello_with(
-        ALK_LIT("\xff\x01\0\x01\0\0\x10\0\x10\0\x0e\x02h3\x0a" "alknet/ssh"));
+    struct alk_buf b = hello_with(ALK_LIT("\xff\x01\0\x01\0\0\x10\0\x10\0\x0e\x02h3\x0a"
+                                          "alknet/ssh"));
     struct alk_tls_hello h;
     check_err(alk_tls_hello_parse(alk_buf_span(&b), &h), ALK_OK);
     assert_true(h.has_alpn);
@@ -139,8 +149,8 @@ static void a_hello_without_extensions_is_read(void **state)
 static void every_cut_is_malformed_and_changes_nothing(void **state)
 {
     (void)state;
-    struct alk_buf b = hello_with(
-        ALK_LIT("\0\0\0\x0b\0\x09\0\0\x06git.ex\0\x10\0\x05\0\x03\x02h3"));
+    struct alk_buf b =
+        hello_with(ALK_LIT("\0\0\0\x0b\0\x09\0\0\x06git.ex\0\x10\0\x05\0\x03\x02h3"));
     size_t bare = 2 + 32 + 1 + 4 + 2;
     for (size_t n = 0; n < alk_buf_len(&b); n++) {
         struct alk_tls_hello h;
@@ -176,8 +186,8 @@ static void look(struct alk_span in, void *ctx)
 static void no_hello_crashes_the_reader(void **state)
 {
     (void)state;
-    struct alk_buf b = hello_with(
-        ALK_LIT("\0\0\0\x0b\0\x09\0\0\x06git.ex\0\x10\0\x0b\0\x09\x02h3\x05h2-15"));
+    struct alk_buf b =
+        hello_with(ALK_LIT("\0\0\0\x0b\0\x09\0\0\x06git.ex\0\x10\0\x0b\0\x09\x02h3\x05h2-15"));
     check_mutations(alk_buf_span(&b), look, NULL);
     alk_buf_fini(&b);
 }
@@ -189,11 +199,16 @@ static void a_wildcard_is_one_label(void **state)
         const char *pattern, *name;
         bool want;
     } rows[] = {
-        {"a.example", "a.example", true},   {"A.Example", "a.example", true},
-        {"a.example", "b.example", false},  {"*.example", "a.example", true},
-        {"*.example", "a.b.example", false}, {"*.example", "example", false},
-        {"*.example", ".example", true},    {"*", "example", false},
-        {"*.", "example", false},           {"a.example", "", false},
+        {"a.example", "a.example", true},
+        {"A.Example", "a.example", true},
+        {"a.example", "b.example", false},
+        {"*.example", "a.example", true},
+        {"*.example", "a.b.example", false},
+        {"*.example", "example", false},
+        {"*.example", ".example", true},
+        {"*", "example", false},
+        {"*.", "example", false},
+        {"a.example", "", false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         assert_int_equal(alk_tls_name_matches(rows[i].pattern, rows[i].name), rows[i].want);

@@ -13,7 +13,7 @@ static const char OPENSSH[] =
     "AAAECUEmyqVkzDM/zDfn+Sf2rK/0K49T6wx5PxzEocn8uSEUlxAdc3q5Z8efx+RZz58Vpd\n"
     "SxnyntoyAMLD7VIxG1tAAAAAD3NvbWVvbmVAZXhhbXBsZQECAwQFBg==\n"
     "-----END OPENSSH PRIVATE KEY-----\n";
-#define OPENSSH_SEED "94126caa564cc333fcc37e7f927f6acaff42b8f53eb0c793f1cc4a1c9fcb9211"
+#define OPENSSH_SEED   "94126caa564cc333fcc37e7f927f6acaff42b8f53eb0c793f1cc4a1c9fcb9211"
 #define OPENSSH_PUBLIC "497101d737ab967c79fc7e459cf9f15a5d4b19f29eda3200c2c3ed52311b5b40"
 
 static const char OPENSSH_ENCRYPTED[] =
@@ -29,7 +29,7 @@ static const char OPENSSH_ENCRYPTED[] =
 static const char PKCS8[] = "-----BEGIN PRIVATE KEY-----\n"
                             "MC4CAQAwBQYDK2VwBCIEINVSJLq2g+KUYl9HdYSlbyUNLiTv6VuiXlwapOaks4ta\n"
                             "-----END PRIVATE KEY-----\n";
-#define PKCS8_SEED "d55224bab683e294625f477584a56f250d2e24efe95ba25e5c1aa4e6a4b38b5a"
+#define PKCS8_SEED   "d55224bab683e294625f477584a56f250d2e24efe95ba25e5c1aa4e6a4b38b5a"
 #define PKCS8_PUBLIC "03d3e1c8e589302d2be80ee9f8816940f6aaa7c3c969d132ff3e481e70f53374"
 
 /* [RFC 8410 §10.3] with an attribute and the public key */
@@ -38,7 +38,7 @@ static const char PKCS8_V2[] = "-----BEGIN PRIVATE KEY-----\n"
                                "oB8wHQYKKoZIhvcNAQkJFDEPDA1DdXJkbGUgQ2hhaXJzgSEAGb9ECWmEzf6FQbrB\n"
                                "Z9w7lshQhqowtrbLDFw4rXAxZuE=\n"
                                "-----END PRIVATE KEY-----\n";
-#define PKCS8_V2_SEED "d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842"
+#define PKCS8_V2_SEED   "d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842"
 #define PKCS8_V2_PUBLIC "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"
 
 static const char PKCS8_ENCRYPTED[] =

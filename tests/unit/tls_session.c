@@ -115,8 +115,8 @@ static const struct row matrix[] = {
      ALK_CERT_RAW_KEY, ALK_OK, ALK_OK},
     {"raw server, pinned key, X.509 client", TW_RAW, PIN_KEY, TW_X509, ALK_CERT_RAW_KEY,
      ALK_CERT_X509, ALK_OK, ALK_OK},
-    {"both on the server, pinned key", TW_BOTH, PIN_KEY, TW_RAW, ALK_CERT_RAW_KEY,
-     ALK_CERT_RAW_KEY, ALK_OK, ALK_OK},
+    {"both on the server, pinned key", TW_BOTH, PIN_KEY, TW_RAW, ALK_CERT_RAW_KEY, ALK_CERT_RAW_KEY,
+     ALK_OK, ALK_OK},
     {"both on the server, CA", TW_BOTH, CA, TW_RAW, ALK_CERT_X509, ALK_CERT_RAW_KEY, ALK_OK,
      ALK_OK},
     {"both on the server, pinned certificate", TW_BOTH, PIN_CERT, TW_NONE, ALK_CERT_X509,
@@ -195,8 +195,7 @@ static void check_row(const struct row *row)
         check_names(&w.server.auth, row->want_client, tw_client_seed);
         assert_string_equal(w.server.auth.alpn, "test");
         assert_string_equal(w.client.auth.alpn, "test");
-        assert_string_equal(w.server.auth.sni,
-                            row->rule == PIN_KEY ? "" : "node.example");
+        assert_string_equal(w.server.auth.sni, row->rule == PIN_KEY ? "" : "node.example");
         assert_true(row->rule != TRUST || strncmp(seen, "node.example:4433 ", 18) == 0);
     } else {
         tw_connect(&w);
@@ -290,8 +289,8 @@ static void addresses_are_checked_as_names_and_never_sent(void **state)
         alk_tls_creds_unref(creds);
         w.dial.pinned_key = NULL;
         w.dial.host = hosts[i];
-        w.client_creds = tw_creds_new(TW_NONE, tw_client_seed, alk_span(NULL, 0),
-                                      alk_span(NULL, 0), alk_buf_span(&c));
+        w.client_creds = tw_creds_new(TW_NONE, tw_client_seed, alk_span(NULL, 0), alk_span(NULL, 0),
+                                      alk_buf_span(&c));
         tw_establish(&w);
         assert_string_equal(w.server.auth.sni, "");
         tw_fini(&w);
@@ -315,8 +314,8 @@ static void the_server_name_chooses_the_certificate(void **state)
     static const struct {
         const char *host;
         int want; /* index of snis; -1: the default */
-    } rows[] = {{"other.example", 1},    {"a.wild.example", 0}, {"a.b.wild.example", -1},
-                {"wild.example", -1},    {"node.example", -1},  {"OTHER.example", 1},
+    } rows[] = {{"other.example", 1},   {"a.wild.example", 0}, {"a.b.wild.example", -1},
+                {"wild.example", -1},   {"node.example", -1},  {"OTHER.example", 1},
                 {"another.example", -1}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct tw w;

@@ -456,8 +456,7 @@ static alk_err one_conversation(const struct alk_mem *mem, void *ctx)
         w.server.echo = true;
         tw_run(&w);
         tw_pass(&w, 70 * ALK_SECOND);
-        bool is_whole = alk_buf_len(&w.client.got) == 50000 && w.client.got_end &&
-                        w.server.got_end;
+        bool is_whole = alk_buf_len(&w.client.got) == 50000 && w.client.got_end && w.server.got_end;
         err = is_whole ? ALK_OK : ALK_E_NOMEM;
     }
     tw_fini(&w);

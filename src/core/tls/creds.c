@@ -62,8 +62,8 @@ static alk_err add_raw_key(struct alk_tls_creds *c, const uint8_t seed[static 32
 
     gnutls_datum_t pub = {.data = spki, .size = sizeof spki};
     gnutls_datum_t priv = {.data = pkcs8, .size = sizeof pkcs8};
-    int rv = gnutls_certificate_set_rawpk_key_mem(c->handle, &pub, &priv, GNUTLS_X509_FMT_DER,
-                                                  NULL, 0, NULL, 0, 0);
+    int rv = gnutls_certificate_set_rawpk_key_mem(c->handle, &pub, &priv, GNUTLS_X509_FMT_DER, NULL,
+                                                  0, NULL, 0, 0);
     alk_wipe(pkcs8, sizeof pkcs8);
     if (rv < 0) {
         explain(why, why_size, "the node key cannot be used", gnutls_strerror(rv));
@@ -151,8 +151,7 @@ static alk_err add_roots(struct alk_tls_creds *c, const struct alk_tls_creds_opt
         int rv = gnutls_certificate_set_x509_system_trust(c->handle);
         /* A machine without any is told so when a certificate is checked. */
         if (rv < 0 && rv != GNUTLS_E_UNIMPLEMENTED_FEATURE && rv != GNUTLS_E_FILE_ERROR) {
-            explain(why, why_size, "the system's certificates cannot be read",
-                    gnutls_strerror(rv));
+            explain(why, why_size, "the system's certificates cannot be read", gnutls_strerror(rv));
             return from_gnutls(rv);
         }
     }
@@ -216,8 +215,7 @@ struct alk_tls_creds *alk_tls_creds_ref(struct alk_tls_creds *creds)
 
 void alk_tls_creds_unref(struct alk_tls_creds *creds)
 {
-    if (creds == NULL ||
-        atomic_fetch_sub_explicit(&creds->refs, 1, memory_order_acq_rel) != 1) {
+    if (creds == NULL || atomic_fetch_sub_explicit(&creds->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
     if (creds->handle != NULL) {

@@ -15,11 +15,11 @@
 
 struct alk_tls_creds_options {
     const struct alk_mem *mem;
-    const uint8_t *seed;          /* 32 bytes: Ed25519 raw public key; NULL: none */
-    struct alk_span chain_pem;    /* X.509, leaf first; empty: none */
+    const uint8_t *seed;       /* 32 bytes: Ed25519 raw public key; NULL: none */
+    struct alk_span chain_pem; /* X.509, leaf first; empty: none */
     struct alk_span key_pem;
-    struct alk_span ca_pem;       /* clients: trusted roots */
-    bool use_system_ca;           /* clients */
+    struct alk_span ca_pem; /* clients: trusted roots */
+    bool use_system_ca;     /* clients */
 };
 
 struct alk_tls_creds;

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "core/tls/hello.h"
 
-enum { EXT_SERVER_NAME = 0, EXT_ALPN = 16, EXT_VERSIONS = 43, TLS13 = 0x0304, NAME_HOST = 0, RANDOM_LEN = 32, SESSION_ID_MAX = 32 };
+enum {
+    EXT_SERVER_NAME = 0,
+    EXT_ALPN = 16,
+    EXT_VERSIONS = 43,
+    TLS13 = 0x0304,
+    NAME_HOST = 0,
+    RANDOM_LEN = 32,
+    SESSION_ID_MAX = 32
+};
 
 static bool is_host_char(uint8_t c)
 {
@@ -142,8 +150,7 @@ alk_err alk_tls_hello_parse(struct alk_span body, struct alk_tls_hello *ret)
     struct alk_span session_id = alk_rd_block8(&r);
     struct alk_span suites = alk_rd_block16(&r, UINT16_MAX);
     struct alk_span compressions = alk_rd_block8(&r);
-    if (r.err != ALK_OK || session_id.n > SESSION_ID_MAX || suites.n == 0 ||
-        compressions.n == 0) {
+    if (r.err != ALK_OK || session_id.n > SESSION_ID_MAX || suites.n == 0 || compressions.n == 0) {
         return ALK_E_MALFORMED;
     }
     if (alk_rd_left(&r) > 0) { /* before TLS 1.3 extensions may be absent */

@@ -37,8 +37,8 @@ gnutls_certificate_credentials_t alk_tls_creds_handle(const struct alk_tls_creds
 const uint8_t *alk_tls_creds_roots(const struct alk_tls_creds *creds);
 
 /* The ClientHello hook of server sessions (server_hello.c). */
-int alk_tls_on_client_hello(gnutls_session_t gs, unsigned type, unsigned when,
-                            unsigned is_incoming, const gnutls_datum_t *msg);
+int alk_tls_on_client_hello(gnutls_session_t gs, unsigned type, unsigned when, unsigned is_incoming,
+                            const gnutls_datum_t *msg);
 
 /* Client: installs the checks of the server's key (verify.c). */
 void alk_tls_verify_setup(struct alk_tls_session *s);

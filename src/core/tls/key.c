@@ -126,8 +126,8 @@ static alk_err parse_pkcs8(struct alk_span der, uint8_t ret_seed[static 32])
     struct alk_rd algorithm = alk_rd(der_take(&r, DER_SEQUENCE));
     struct alk_span oid = der_take(&algorithm, DER_OID);
     struct alk_rd outer = alk_rd(der_take(&r, DER_OCTETS));
-    if (all.err != ALK_OK || r.err != ALK_OK || algorithm.err != ALK_OK ||
-        alk_rd_left(&all) != 0 || version.n != 1 || version.p[0] > 1) {
+    if (all.err != ALK_OK || r.err != ALK_OK || algorithm.err != ALK_OK || alk_rd_left(&all) != 0 ||
+        version.n != 1 || version.p[0] > 1) {
         return ALK_E_MALFORMED;
     }
     /* an algorithm, not secret */
@@ -221,13 +221,13 @@ static alk_err by_label(struct alk_span text, uint8_t *body, size_t size, uint8_
         "-----BEGIN DSA PRIVATE KEY-----",
     };
     size_t n = 0;
-    alk_err err = pem_body(text, "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", body,
-                           size, &n);
+    alk_err err =
+        pem_body(text, "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", body, size, &n);
     if (err != ALK_E_NOENT) {
         return err == ALK_OK ? parse_pkcs8(alk_span(body, n), ret_seed) : err;
     }
-    err = pem_body(text, "-----BEGIN OPENSSH PRIVATE KEY-----",
-                   "-----END OPENSSH PRIVATE KEY-----", body, size, &n);
+    err = pem_body(text, "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----",
+                   body, size, &n);
     if (err != ALK_E_NOENT) {
         return err == ALK_OK ? parse_openssh(alk_span(body, n), ret_seed) : err;
     }
@@ -279,8 +279,8 @@ alk_err alk_key_print_pem(const uint8_t seed[static 32], struct alk_buf *ret)
     memcpy(der, head, sizeof head);
     memcpy(der + sizeof head, seed, ALK_ED25519_SEED);
     (void)alk_base64(alk_span(der, sizeof der), text, sizeof text); /* 64 characters: one line */
-    alk_err err = alk_buf_printf(
-        ret, "-----BEGIN PRIVATE KEY-----\n%s\n-----END PRIVATE KEY-----\n", text);
+    alk_err err =
+        alk_buf_printf(ret, "-----BEGIN PRIVATE KEY-----\n%s\n-----END PRIVATE KEY-----\n", text);
     alk_wipe(der, sizeof der);
     alk_wipe(text, sizeof text);
     return err;

@@ -15,7 +15,7 @@
 #include "base/span.h"
 
 #define ALK_ED25519_SEED 32
-#define ALK_ED25519_KEY 32
+#define ALK_ED25519_KEY  32
 /* Longest key file that is read, in bytes. */
 #define ALK_KEY_FILE_MAX 16384
 

@@ -18,9 +18,9 @@
 
 /* How long a recorded flight counts, in seconds; older tickets lose 0-RTT. */
 #define ALK_REPLAY_WINDOW_S 600
-#define ALK_REPLAY_ENTRIES ((size_t)65536)
+#define ALK_REPLAY_ENTRIES  ((size_t)65536)
 /* Bytes at the front of GnuTLS's key that name its object's start time. */
-#define ALK_REPLAY_PREFIX 12
+#define ALK_REPLAY_PREFIX   12
 
 struct alk_replay_db;
 

@@ -7,11 +7,11 @@
 #include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 
-#define DAY_S ((uint64_t)86400)
+#define DAY_S          ((uint64_t)86400)
 /* Browsers refuse serverCertificateHashes beyond 14 days, both ends included. */
 #define LIFETIME_MAX_S (14 * DAY_S - 1)
 /* Clocks of other machines may be behind ours. */
-#define BACKDATE_S ((uint64_t)3600)
+#define BACKDATE_S     ((uint64_t)3600)
 
 static alk_err from_gnutls(int rv)
 {
@@ -63,8 +63,8 @@ static int set_fields(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, uint64_t
 {
     static const char cn[] = "alknet";
     uint64_t from = now > BACKDATE_S ? now - BACKDATE_S : 0;
-    uint64_t length = lifetime_s > LIFETIME_MAX_S - BACKDATE_S ? LIFETIME_MAX_S
-                                                               : lifetime_s + BACKDATE_S;
+    uint64_t length =
+        lifetime_s > LIFETIME_MAX_S - BACKDATE_S ? LIFETIME_MAX_S : lifetime_s + BACKDATE_S;
     int rv = gnutls_x509_crt_set_version(crt, 3);
     rv = rv < 0 ? rv : gnutls_x509_crt_set_key(crt, key);
     rv = rv < 0 ? rv : set_serial(crt);
@@ -102,9 +102,9 @@ static alk_err make(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, const char
     ALK_TRY(from_gnutls(gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0)));
     gnutls_datum_t text = {NULL, 0};
     ALK_TRY(take_text(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &text), &text, ret_chain));
-    return take_text(gnutls_x509_privkey_export2_pkcs8(key, GNUTLS_X509_FMT_PEM, NULL,
-                                                       GNUTLS_PKCS_PLAIN, &text),
-                     &text, ret_key);
+    return take_text(
+        gnutls_x509_privkey_export2_pkcs8(key, GNUTLS_X509_FMT_PEM, NULL, GNUTLS_PKCS_PLAIN, &text),
+        &text, ret_key);
 }
 
 alk_err alk_tls_self_signed(const char *const *names, uint64_t now, uint64_t lifetime_s,

@@ -118,8 +118,7 @@ static void free_sni_name(const struct alk_mem *mem, const char *name)
 
 void alk_tls_server_unref(struct alk_tls_server *server)
 {
-    if (server == NULL ||
-        atomic_fetch_sub_explicit(&server->refs, 1, memory_order_acq_rel) != 1) {
+    if (server == NULL || atomic_fetch_sub_explicit(&server->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
     for (size_t i = 0; i < server->sni_count; i++) {
@@ -151,8 +150,8 @@ static int replay_add(void *ctx, time_t expires, const gnutls_datum_t *key,
     }
     /* GnuTLS says when the entry expires: its clock plus the window. */
     uint64_t end = (uint64_t)expires;
-    alk_err err = alk_replay_add(db, alk_span(key->data, key->size), end - ALK_REPLAY_WINDOW_S,
-                                 end);
+    alk_err err =
+        alk_replay_add(db, alk_span(key->data, key->size), end - ALK_REPLAY_WINDOW_S, end);
     return err == ALK_OK ? 0 : GNUTLS_E_DB_ENTRY_EXISTS;
 }
 

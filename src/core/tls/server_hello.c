@@ -105,8 +105,8 @@ static int check_again(const struct alk_tls_session *s, const struct alk_tls_hel
     return is_same ? 0 : GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER;
 }
 
-int alk_tls_on_client_hello(gnutls_session_t gs, unsigned type, unsigned when,
-                            unsigned is_incoming, const gnutls_datum_t *msg)
+int alk_tls_on_client_hello(gnutls_session_t gs, unsigned type, unsigned when, unsigned is_incoming,
+                            const gnutls_datum_t *msg)
 {
     struct alk_tls_session *s = gnutls_db_get_ptr(gs);
     (void)type;

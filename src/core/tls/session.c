@@ -65,8 +65,8 @@ static int setup_server(struct alk_tls_session *s)
 alk_err alk_tls_session_server(struct alk_tls_session *s, struct alk_tls_server *server,
                                struct alk_tls_loop *loop, enum alk_transport transport)
 {
-    unsigned flags = GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET |
-                     common_flags(transport, server->has_early);
+    unsigned flags =
+        GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET | common_flags(transport, server->has_early);
     s->is_server = true;
     s->transport = transport;
     s->loop = loop;
@@ -180,13 +180,12 @@ static alk_err setup_client(struct alk_tls_session *s, const struct alk_tls_tick
 {
     setup_common(s);
     ALK_TRY(from_gnutls(set_client_priority(s)));
-    ALK_TRY(from_gnutls(gnutls_credentials_set(s->gs, GNUTLS_CRD_CERTIFICATE,
-                                               alk_tls_creds_handle(s->creds))));
+    ALK_TRY(from_gnutls(
+        gnutls_credentials_set(s->gs, GNUTLS_CRD_CERTIFICATE, alk_tls_creds_handle(s->creds))));
     ALK_TRY(from_gnutls(set_client_alpns(s)));
     ALK_TRY(set_client_name(s));
     alk_tls_verify_setup(s);
-    if (ticket != NULL &&
-        gnutls_session_set_data(s->gs, ticket->data.p, ticket->data.n) >= 0) {
+    if (ticket != NULL && gnutls_session_set_data(s->gs, ticket->data.p, ticket->data.n) >= 0) {
         s->server_kind = ticket->kind;
         s->rule = ticket->rule;
         (void)alk_span_cstr(ticket->server_key, s->server_key, sizeof s->server_key);
@@ -208,12 +207,12 @@ alk_err alk_tls_session_client(struct alk_tls_session *s, const struct alk_dial_
     s->dial = dial;
     s->creds = alk_tls_creds_ref(creds);
     struct alk_tls_ticket t;
-    bool has_ticket = ticket.n > 0 && alk_tls_ticket_read(ticket, &t) == ALK_OK &&
-                      alk_tls_ticket_fits(s, &t);
-    bool wants_early = has_ticket && dial->want_early && t.has_early &&
-                       transport == ALK_TRANSPORT_QUIC;
-    alk_err err = from_gnutls(
-        gnutls_init(&s->gs, GNUTLS_CLIENT | common_flags(transport, wants_early)));
+    bool has_ticket =
+        ticket.n > 0 && alk_tls_ticket_read(ticket, &t) == ALK_OK && alk_tls_ticket_fits(s, &t);
+    bool wants_early =
+        has_ticket && dial->want_early && t.has_early && transport == ALK_TRANSPORT_QUIC;
+    alk_err err =
+        from_gnutls(gnutls_init(&s->gs, GNUTLS_CLIENT | common_flags(transport, wants_early)));
     if (err != ALK_OK) {
         s->gs = NULL;
         alk_tls_session_fini(s);

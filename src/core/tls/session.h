@@ -37,13 +37,13 @@ struct alk_replay_db; /* core/tls/replay.h: one per node, shared by all loops */
 
 struct alk_tls_server_options {
     const struct alk_mem *mem;
-    struct alk_tls_creds *creds;        /* the raw key and/or the default certificate */
-    const struct alk_tls_sni *snis;     /* certificates by server name; copied, creds ref'd */
+    struct alk_tls_creds *creds;    /* the raw key and/or the default certificate */
+    const struct alk_tls_sni *snis; /* certificates by server name; copied, creds ref'd */
     size_t sni_count;
-    struct alk_routes *routes;          /* a reference is taken */
-    uint8_t ticket_secret[32];          /* derives one ticket key per ALPN; same on all loops */
-    struct alk_replay_db *replay;       /* NULL: no early data */
-    const char *default_alpn;           /* TCP clients that send none; NULL: alert 120 */
+    struct alk_routes *routes;    /* a reference is taken */
+    uint8_t ticket_secret[32];    /* derives one ticket key per ALPN; same on all loops */
+    struct alk_replay_db *replay; /* NULL: no early data */
+    const char *default_alpn;     /* TCP clients that send none; NULL: alert 120 */
     void (*keylog)(void *ctx, const char *line); /* NSS format; NULL: none */
     void *keylog_ctx;
 };
@@ -63,27 +63,27 @@ void alk_tls_loop_free(struct alk_tls_loop *loop);
 
 /* Zero-initialised, then in place until fini. */
 struct alk_tls_session {
-    gnutls_session_t gs; /* NULL before init and after fini */
-    struct alk_tls_server *server; /* server: one reference */
+    gnutls_session_t gs;                 /* NULL before init and after fini */
+    struct alk_tls_server *server;       /* server: one reference */
     const struct alk_dial_options *dial; /* client: borrowed until fini */
     struct alk_tls_creds *creds;         /* client: one reference */
-    struct alk_service *service; /* server: chosen in the ClientHello hook; one reference */
+    struct alk_service *service;         /* server: chosen in the ClientHello hook; one reference */
     enum alk_transport transport;
     char alpn[ALK_ALPN_MAX + 1];
     char sni[ALK_SNI_MAX + 1];
     bool is_server;
-    bool is_resumed;        /* as of the last describe */
-    bool is_early_allowed;  /* 0-RTT may be used on this session */
+    bool is_resumed;       /* as of the last describe */
+    bool is_early_allowed; /* 0-RTT may be used on this session */
     /* Key log lines, NSS format; set before alk_tls_session_client. Servers take
      * theirs from the options. NULL: none. */
     void (*keylog)(void *ctx, const char *line);
     void *keylog_ctx;
-    struct alk_tls_loop *loop; /* server: borrowed; may be NULL */
+    struct alk_tls_loop *loop;      /* server: borrowed; may be NULL */
     enum alk_cert_kind server_kind; /* client: what the server showed */
-    unsigned rule;          /* client: enum alk_tls_rule, why it was accepted */
+    unsigned rule;                  /* client: enum alk_tls_rule, why it was accepted */
     bool is_client_secret_logged, is_server_secret_logged;
-    alk_err verify_err;     /* client: why the server's key was refused */
-    char verify_text[200];  /* client: one sentence about it */
+    alk_err verify_err;                   /* client: why the server's key was refused */
+    char verify_text[200];                /* client: one sentence about it */
     char server_key[ALK_FINGERPRINT_MAX]; /* client: z32 key, or "cert:<hex>" */
 };
 

@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "core/tls/tcp_impl.h"
 
-#define HANDSHAKE_DEFAULT (10 * ALK_SECOND)
-#define IDLE_DEFAULT (60 * ALK_SECOND)
+#define HANDSHAKE_DEFAULT  (10 * ALK_SECOND)
+#define IDLE_DEFAULT       (60 * ALK_SECOND)
 #define KEEP_ALIVE_DEFAULT (20 * ALK_SECOND)
 
 /* --- the hub's side ------------------------------------------------------------------ */

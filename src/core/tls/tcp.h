@@ -27,8 +27,8 @@
 #include "core/tls/session.h"
 
 #define ALK_TCP_OUT_HIGH ((size_t)256 * 1024) /* encrypted bytes before we stop encrypting */
-#define ALK_TCP_OUT_LOW ((size_t)64 * 1024)
-#define ALK_TCP_RX_HIGH ((size_t)256 * 1024)  /* unconsumed plain text before we stop reading */
+#define ALK_TCP_OUT_LOW  ((size_t)64 * 1024)
+#define ALK_TCP_RX_HIGH  ((size_t)256 * 1024) /* unconsumed plain text before we stop reading */
 #define ALK_TCP_FEED_MAX ((size_t)64 * 1024)  /* bytes of one feed */
 
 struct alk_tcp_options {

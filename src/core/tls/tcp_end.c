@@ -238,8 +238,7 @@ void alk_tcp_op_close(struct alk_conn *conn, uint64_t code, struct alk_span reas
 
 void alk_tcp_settle(struct alk_tcp *t)
 {
-    if (t->state == ALK_TCP_DRAINING && alk_buf_len(&t->out) == 0 &&
-        (t->is_eof || t->is_rx_done)) {
+    if (t->state == ALK_TCP_DRAINING && alk_buf_len(&t->out) == 0 && (t->is_eof || t->is_rx_done)) {
         over(t);
     }
     if (t->state == ALK_TCP_OVER && t->is_released && !t->is_told_over) {

@@ -15,11 +15,11 @@
 #include "core/tls/internal.h"
 #include "core/tls/tcp.h"
 
-#define ALK_TCP_RECORD ((size_t)16384)
+#define ALK_TCP_RECORD     ((size_t)16384)
 /* Above HIGH: one record, and handshake messages and alerts that answer the peer. */
-#define ALK_TCP_OUT_MAX (ALK_TCP_OUT_HIGH + 4 * ALK_TCP_RECORD)
-#define ALK_TCP_RX_MAX (ALK_TCP_RX_HIGH + ALK_TCP_RECORD)
-#define ALK_TCP_LINGER (5 * ALK_SECOND)
+#define ALK_TCP_OUT_MAX    (ALK_TCP_OUT_HIGH + 4 * ALK_TCP_RECORD)
+#define ALK_TCP_RX_MAX     (ALK_TCP_RX_HIGH + ALK_TCP_RECORD)
+#define ALK_TCP_LINGER     (5 * ALK_SECOND)
 #define ALK_TCP_ALERT_NONE 256u
 
 enum alk_tcp_state { ALK_TCP_HANDSHAKE, ALK_TCP_OPEN, ALK_TCP_DRAINING, ALK_TCP_OVER };
@@ -52,7 +52,7 @@ struct alk_tcp {
     bool is_abort;      /* close the socket with RST */
     bool is_released;   /* the hub has let go */
     bool is_told_over;
-    alk_err late_err;   /* our direction broke after the peer's end; told when rx is consumed */
+    alk_err late_err; /* our direction broke after the peer's end; told when rx is consumed */
 };
 
 static inline struct alk_tcp *alk_tcp_of(const struct alk_conn *conn)

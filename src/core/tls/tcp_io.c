@@ -120,9 +120,8 @@ void alk_tcp_read(struct alk_tcp *t)
 
 static bool may_encrypt(const struct alk_tcp *t)
 {
-    return t->state == ALK_TCP_OPEN && t->has_stream && !t->is_tx_done &&
-           !t->stream.is_reset && !t->stream.peer_stopped &&
-           alk_buf_len(&t->out) < ALK_TCP_OUT_HIGH;
+    return t->state == ALK_TCP_OPEN && t->has_stream && !t->is_tx_done && !t->stream.is_reset &&
+           !t->stream.peer_stopped && alk_buf_len(&t->out) < ALK_TCP_OUT_HIGH;
 }
 
 /* Up to one record of plain text, in place if it is contiguous, else gathered. */

@@ -156,7 +156,7 @@ static int check(struct alk_tls_session *s, struct alk_span der)
     }
     if (s->server_kind == ALK_CERT_RAW_KEY) {
         return by_trust(s, "the node shows a key and no certificate: use its address with the "
-                            "key (alknet://KEY@HOST), or remember it with --trust");
+                           "key (alknet://KEY@HOST), or remember it with --trust");
     }
     unsigned status = verify_chain(s);
     return status == 0 ? accept_by(s, ALK_TLS_RULE_CA) : by_trust(s, chain_problem(status));

@@ -15,6 +15,7 @@
 
 struct cli {
     FILE *out, *err;
+    const char *program; /* how we were called, for lines to copy: "build/alknet" */
     bool is_json;
     bool out_is_tty, err_is_tty;
     bool has_color; /* out is a terminal and NO_COLOR is not set */

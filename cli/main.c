@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 /* With 0, 1 or 2 closed, the next open file would become our input or output. */
@@ -27,8 +28,10 @@ int main(int argc, char **argv)
     if (!fill_streams() || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
         return CLI_FAILED;
     }
+    const char *program = argc > 0 && strchr(argv[0], '/') != NULL ? argv[0] : "alknet";
     struct cli cli = {.out = stdout,
                       .err = stderr,
+                      .program = program,
                       .out_is_tty = isatty(STDOUT_FILENO) == 1,
                       .err_is_tty = isatty(STDERR_FILENO) == 1};
     cli.has_color = cli.out_is_tty && (no_color == NULL || no_color[0] == '\0');

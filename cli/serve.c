@@ -117,6 +117,7 @@ static void put_service(struct cli *cli, const char *address, const struct alk_s
 {
     char alpns[256] = "";
     size_t used = 0;
+    const char *program = cli->program == NULL ? "alknet" : cli->program;
 
     for (size_t i = 0; i < s->alpn_count && used < sizeof alpns; i++) {
         int n = snprintf(alpns + used, sizeof alpns - used, "%s%s", i == 0 ? "" : ", ",
@@ -125,11 +126,12 @@ static void put_service(struct cli *cli, const char *address, const struct alk_s
     }
     (void)fprintf(cli->out, "  %-24s ", alpns);
     if (strcmp(s->name, "ping") == 0) {
-        (void)fprintf(cli->out, "alknet ping %s\n", address);
+        (void)fprintf(cli->out, "%s ping %s\n", program, address);
     } else if (strcmp(s->name, "bench") == 0) {
-        (void)fprintf(cli->out, "alknet bench %s\n", address);
+        (void)fprintf(cli->out, "%s bench %s\n", program, address);
     } else if (s->alpn_count > 0) {
-        (void)fprintf(cli->out, "alknet dial %s %s\n", address, s->alpns[0].name);
+        (void)fprintf(cli->out, "%s dial %s %s\n", program, address,
+                      s->alpns[0].name);
     }
 }
 

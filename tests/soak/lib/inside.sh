@@ -9,14 +9,14 @@ make run </dev/null >/run.log 2>&1 &
 node=$!
 # The installation and the build come first; then the node says what to try.
 for _ in $(seq 3600); do
-    grep -q '^ *try ' /run.log && break
+    grep -q 'services; to try them:' /run.log && break
     kill -0 $node 2>/dev/null || { tail -n 50 /run.log; echo "make run ended"; exit 1; }
     sleep 1
 done
-sed -n '/^address/,$p' /run.log
+sed -n '/^alknet:/,$p' /run.log
 sleep 2
 # Each line that it prints to try works as it stands, from a second shell.
-sed -n 's/^ *try  *//p' /run.log >/lines
+sed -n 's#^  [^ ]*  *\(build/alknet .*\)$#\1#p' /run.log | grep -v ' demo/sftp$' >/lines
 [ -s /lines ] || { echo "make run printed no line to try"; exit 1; }
 while read -r line; do
     echo "\$ $line"

@@ -444,6 +444,39 @@ static void over_the_budget_streams_go_then_strangers(void **state)
     pair_free(p);
 }
 
+static void room_for_ten(struct pair *p)
+{
+    p->s->options.limits.memory = 10 * 40000;
+}
+
+/* A burst that comes in before anything could be freed costs one connection, not
+ * one for each of its packets. */
+static void shedding_counts_what_it_has_shed(void **state)
+{
+    (void)state;
+    struct pair_options o = {.tune = room_for_ten};
+    struct pair *p = pair_new(&o);
+    while (p->more_n < 8) {
+        (void)pair_more(p);
+    }
+    (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+    assert_int_equal(pair_stats(p->s).shed, 0);
+    struct alk_quic_limits tight = {.memory = pair_stats(p->s).memory - 1};
+    alk_quic_set_limits(p->s->q, &tight);
+    uint8_t noise[100] = {0x40};
+    for (unsigned i = 0; i < 20; i++) {
+        alk_quic_feed(p->s->q, &p->s->addr, &p->c->addr, 0, alk_span(noise, sizeof noise),
+                      p->w.now);
+    }
+    assert_int_equal(pair_stats(p->s).shed, 1);
+    (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+    assert_true(p->more[7].is_closed); /* the youngest */
+    check_err(p->more[7].close_err, ALK_E_CLOSED);
+    assert_int_equal(p->more[7].close_code, ALK_CODE_LIMIT);
+    assert_false(p->more[6].is_closed);
+    pair_free(p);
+}
+
 /* --- fairness ----------------------------------------------------------------- */
 
 static bool first_of_two(void *ctx)
@@ -511,6 +544,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_drops_and_counts),
         cmocka_unit_test(a_peer_without_datagrams_gets_none),
         cmocka_unit_test(over_the_budget_streams_go_then_strangers),
+        cmocka_unit_test(shedding_counts_what_it_has_shed),
         cmocka_unit_test(two_streams_share_alike),
         cmocka_unit_test(a_small_request_is_not_behind_a_large_one),
     };

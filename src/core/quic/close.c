@@ -170,6 +170,7 @@ static void leave_live(struct alk_qconn *c)
 {
     struct alk_quic *q = c->q;
     q->live_count--;
+    q->doomed -= c->doomed;
     q->serving -= c->base.is_server ? 1 : 0;
     if (c->is_handshaking) {
         c->is_handshaking = false;
@@ -244,6 +245,8 @@ void alk_quic_shed(struct alk_quic *q)
     }
     struct alk_qconn *c = ALK_CONTAINER(e, struct alk_qconn, anon);
     alk_list_remove(&c->anon); /* once is enough */
+    c->doomed = c->memory + c->nc_memory;
+    q->doomed += c->doomed; /* free only when the close is sent and the hub has run */
     q->stats.shed++;
     alk_qconn_finish(c, ALK_E_LIMIT, ALK_CODE_LIMIT, ALK_LIT("out of memory"));
 }

@@ -123,7 +123,7 @@ void alk_quic_feed(struct alk_quic *q, const struct alk_addr *local, const struc
     } else {
         alk_qconn_read(c, &ps, &pi, data);
     }
-    if (q->memory > q->limits.memory) {
+    if (q->memory > q->limits.memory + q->doomed) {
         alk_quic_shed(q);
     }
 }

@@ -112,6 +112,7 @@ struct alk_qconn {
     size_t mtu_cap;   /* 0: none; the system refused larger packets */
     size_t memory;    /* of its streams */
     size_t nc_memory; /* of ngtcp2 */
+    size_t doomed;    /* its part of q->doomed */
     alk_time hold_until; /* client: ALK_NEVER: not held */
     alk_time keep_alive; /* ALK_NEVER: none */
     uint64_t bytes_in, bytes_out;
@@ -164,6 +165,7 @@ struct alk_quic {
     size_t live_count; /* with an ngtcp2_conn, either role */
     size_t serving, handshaking; /* of those, server's; and unfinished ones of these */
     size_t memory; /* streams and ngtcp2 */
+    size_t doomed; /* of that, what connections hold that are being shed */
     struct alk_qstream *spare; /* free list over base.conn */
     size_t spare_count;
     struct alk_qstop *stops; /* of the datagram that is being read */

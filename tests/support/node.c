@@ -352,6 +352,9 @@ static void on_stream(void *ctx, struct alk_stream *stream, unsigned events)
     struct client *c = ctx;
     struct alk_span in;
     alk_err err;
+    if (stream != c->stream) {
+        return; /* the end of an earlier one */
+    }
     write_rest(c);
     while ((err = alk_stream_peek(stream, &in)) == ALK_OK) {
         for (size_t i = 0; i < in.n && c->received + i < sizeof c->first; i++) {

@@ -209,11 +209,12 @@ static void put_arguments(FILE *out, const struct cli_command *c)
     (void)fprintf(out, ".It Fl h , Fl \\-help\nShow a short help.\n.El\n");
 }
 
-static void put_examples(FILE *out, const struct cli_command *c)
+static void put_examples(FILE *out, const struct cli_command *c, bool *is_first)
 {
     for (const struct cli_example *e = c->examples; e != NULL && e->line != NULL; e++) {
         char first = (char)toupper((unsigned char)e->what[0]);
-        (void)fprintf(out, ".Pp\n%c", first);
+        (void)fprintf(out, "%s%c", *is_first ? "" : ".Pp\n", first);
+        *is_first = false;
         put_plain(out, alk_span_str(e->what + 1), false);
         (void)fprintf(out, ":\n.Bd -literal -offset indent\n");
         put_plain(out, alk_span_str(e->line), true);
@@ -263,6 +264,7 @@ static void put_subcommands(FILE *out, const struct cli_command *c)
 static bool put_command(FILE *out, const struct cli_command *c)
 {
     char page[64];
+    bool is_first = true; /* example */
 
     (void)snprintf(page, sizeof page, "alknet-%s", c->name);
     put_title(out, page, c->summary);
@@ -283,9 +285,9 @@ static bool put_command(FILE *out, const struct cli_command *c)
     put_exit_status(out);
     if (has_examples(c)) {
         (void)fprintf(out, ".Sh EXAMPLES\n");
-        put_examples(out, c);
+        put_examples(out, c, &is_first);
         for (size_t i = 0; c->subcommands != NULL && c->subcommands[i] != NULL; i++) {
-            put_examples(out, c->subcommands[i]);
+            put_examples(out, c->subcommands[i], &is_first);
         }
     }
     (void)fprintf(out, ".Sh SEE ALSO\n.Xr alknet 1 ,\n.Xr alknet-config 5\n");
@@ -316,6 +318,20 @@ static const struct cli_section overview[] = {
      "runs. Other users have both in `~/.local/share/alknet`."},
     {NULL, NULL}};
 
+/* The visible command that follows `last` in the alphabet, or NULL. */
+static const char *next_name(const char *last)
+{
+    const char *found = NULL;
+    for (size_t i = 0; cli_commands[i] != NULL; i++) {
+        const char *name = cli_commands[i]->name;
+        if (!cli_commands[i]->is_hidden && strcmp(name, last) > 0 &&
+            (found == NULL || strcmp(name, found) < 0)) {
+            found = name;
+        }
+    }
+    return found;
+}
+
 static bool put_overview(FILE *out)
 {
     static const struct cli_command page = {.name = "", .sections = overview};
@@ -340,11 +356,9 @@ static bool put_overview(FILE *out)
     put_sections(out, &page);
     put_exit_status(out);
     (void)fprintf(out, ".Sh SEE ALSO\n");
-    size_t n = 0;
-    for (size_t i = 0; cli_commands[i] != NULL; i++) {
-        if (!cli_commands[i]->is_hidden) {
-            (void)fprintf(out, "%s.Xr alknet-%s 1", n++ == 0 ? "" : " ,\n", cli_commands[i]->name);
-        }
+    const char *last = "";
+    for (const char *name; (name = next_name(last)) != NULL; last = name) {
+        (void)fprintf(out, "%s.Xr alknet-%s 1", last[0] == '\0' ? "" : " ,\n", name);
     }
     (void)fprintf(out, " ,\n.Xr alknet-config 5\n");
     return ferror(out) == 0;

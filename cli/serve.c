@@ -4,6 +4,7 @@
 #include "ident.h"
 #include "node.h"
 #include "node_ops.h"
+#include "notify.h"
 #include "state.h"
 
 #include "base/text.h"
@@ -178,7 +179,9 @@ static int run_serve(struct cli *cli, const struct cli_args *args)
     }
     if (rc == CLI_OK) {
         greet(&s);
+        cli_notify("READY=1\nSTATUS=serving");
         alk_endpoint_run(s.ep);
+        cli_notify("STOPPING=1");
     }
     alk_admin_free(s.admin);
     alk_endpoint_free(s.ep);

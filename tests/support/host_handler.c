@@ -464,3 +464,20 @@ void host_until_log(struct host_world *w, const char *line)
     host_world_until(w, has_line, &x);
 }
 
+
+struct other {
+    struct host_world *w;
+    pid_t before;
+};
+
+static bool is_other(void *ctx)
+{
+    const struct other *o = ctx;
+    return host_is_ready(o->w) && host_pid(o->w) != o->before;
+}
+
+void host_until_other(struct host_world *w, pid_t before)
+{
+    struct other o = {w, before};
+    host_world_until(w, is_other, &o);
+}

@@ -23,5 +23,7 @@ void host_check_answer(struct host_world *w, const char *word, const char *want)
 void host_until_log(struct host_world *w, const char *line);
 bool host_is_ready(void *world);
 pid_t host_pid(const struct host_world *w);
+/* Runs until a host is ready that is not this one. */
+void host_until_other(struct host_world *w, pid_t before);
 
 #endif

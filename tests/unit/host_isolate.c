@@ -98,10 +98,11 @@ static void a_host_that_reads_nothing_stops_the_writer(void **state)
     host_ask(&w, &p, "slow");
     host_world_run(&w, 50);
     host_peer_write_pattern(&p, 64 << 20, false);
-    host_world_run(&w, 200);
-    uint64_t before = p.written;
-    host_world_run(&w, 100);
-    assert_int_equal(p.written, before);
+    uint64_t before;
+    do {
+        before = p.written;
+        host_world_run(&w, 200);
+    } while (p.written != before);
     assert_true(before < 16 << 20); /* windows and socket buffers */
     host_world_fini(&w);
 }
@@ -162,8 +163,7 @@ static void a_crash_resets_its_streams_alone_and_the_host_returns(void **state)
     host_world_until(&w, host_peer_is_over, &q);
     assert_true(q.has_reset);
     assert_int_equal(q.code, ALK_CODE_HOST_LOST);
-    host_world_until(&w, host_is_ready, &w);
-    assert_int_not_equal(host_pid(&w), before);
+    host_until_other(&w, before);
     host_check_answer(&w, "greet", "hello"); /* over the same connection */
     assert_true(host_log_has(&w, "was ended by signal 11"));
     host_world_fini(&w);

@@ -67,6 +67,29 @@ void alk_host_send(struct host_chan *c, const struct alk_host_msg *m, int fd)
     }
 }
 
+void alk_host_close_fd(struct host_chan *c, int fd)
+{
+    struct host_late *late =
+        alk_channel_has_queue(&c->ch) ? ALK_NEW(c->host->hub.mem, struct host_late) : NULL;
+    if (late == NULL) {
+        (void)close(fd);
+        return;
+    }
+    late->fd = fd;
+    late->next = c->late;
+    c->late = late;
+}
+
+static void close_late(struct host_chan *c)
+{
+    while (c->late != NULL) {
+        struct host_late *late = c->late;
+        c->late = late->next;
+        (void)close(late->fd);
+        alk_free(c->host->hub.mem, late);
+    }
+}
+
 bool alk_host_try_send(struct host_chan *c, const struct alk_host_msg *m)
 {
     return send_msg(c, m, -1, false) == ALK_OK;
@@ -364,6 +387,9 @@ static void on_channel(void *ctx, unsigned ready)
         alk_err err = alk_channel_flush(&c->ch);
         if (err != ALK_OK && err != ALK_FULL) {
             leave(EXIT_CHANNEL);
+        }
+        if (err == ALK_OK) {
+            close_late(c);
         }
     }
     for (int i = 0; (ready & ALK_FD_READ) != 0 && i < MESSAGES_PER_TURN; i++) {

@@ -264,7 +264,7 @@ static void op_stream_free(struct alk_stream *s)
     struct host_stream *h = stream_of(s);
     struct host_conn *hc = h->conn;
     alk_watch_free(h->watch);
-    (void)close(h->fd);
+    alk_host_close_fd(hc->chan, h->fd);
     (void)alk_map_remove(&hc->chan->streams, key(&h->id));
     if (h->is_opening) {
         hc->opens--;

@@ -32,7 +32,8 @@ struct host_chan {
     struct alk_list dirty;  /* streams with work for the transport */
     struct alk_list queries;
     size_t query_count;
-    uint64_t next_stream; /* odd */
+    struct host_late *late; /* descriptors to close once the queue is empty */
+    uint64_t next_stream;   /* odd */
     uint64_t next_query;
 };
 
@@ -78,12 +79,22 @@ struct host_stream {
     bool is_opening; /* ours, waits for OPENED */
 };
 
+/* A statement must be in the channel before the descriptor ends: the endpoint
+ * looks for it there when it sees the end. */
+struct host_late {
+    struct host_late *next;
+    int fd;
+};
+
 /* --- host.c ---------------------------------------------------------------------- */
 
 /* Sends a message; the process ends when that is impossible. fd -1: none; taken. */
 void alk_host_send(struct host_chan *c, const struct alk_host_msg *m, int fd);
 /* As alk_host_send, but false when the queue is full (datagrams). */
 bool alk_host_try_send(struct host_chan *c, const struct alk_host_msg *m);
+
+/* Closes a stream's descriptor, now or behind what waits in the queue. */
+void alk_host_close_fd(struct host_chan *c, int fd);
 
 /* --- host_conn.c ------------------------------------------------------------------ */
 

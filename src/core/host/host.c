@@ -7,6 +7,9 @@
 #include "core/host/sandbox.h"
 
 #include <errno.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <sys/stat.h>
 
 #define QUEUE_MAX ((size_t)16 << 20)
@@ -454,6 +457,12 @@ static void chan_init(struct alk_host *host, unsigned index)
 int alk_host_run(const struct alk_host_options *options)
 {
     alk_assert_hook(on_assert);
+#if defined(__GLIBC__)
+    /* The heap's top comes and goes with every 256 KB that a stream queues: handed
+     * back to the kernel each time, it is faulted in again page by page. */
+    (void)mallopt(M_TRIM_THRESHOLD, 8 << 20);
+    (void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
+#endif
     struct alk_host *host = ALK_NEW(NULL, struct alk_host);
     if (host == NULL || alk_loop_new(NULL, &host->loop) != ALK_OK) {
         return EXIT_MEMORY;

@@ -55,9 +55,11 @@ ALK_API void alk_endpoint_free(struct alk_endpoint *endpoint);
 /* The first loop, to be driven by an embedding program. */
 ALK_API struct alk_loop *alk_endpoint_loop(struct alk_endpoint *endpoint);
 
-/* Reads the configuration again; `done` runs on the first loop with ALK_OK, and
- * notes about what needs a restart in message, or with the error and the old
- * configuration still in force. On the first loop only. */
+/* Reads the configuration again; `done` (may be NULL) runs later on the first
+ * loop: with ALK_OK once the new one is in force on all loops, and notes about
+ * what needs a restart in message, or with the error and the old configuration
+ * still in force. When the endpoint is freed first, it runs then. On the first
+ * loop only. */
 typedef void alk_reload_fn(void *ctx, alk_err err, const char *message);
 ALK_API void alk_endpoint_reload(struct alk_endpoint *endpoint, alk_reload_fn *done, void *ctx);
 

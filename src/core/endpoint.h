@@ -41,9 +41,9 @@ bool alk_endpoint_is_stopping(const struct alk_endpoint *ep);
 bool alk_endpoint_certificate(const struct alk_endpoint *ep, uint8_t ret_sha256[static 32],
                               uint64_t *ret_not_after);
 
-/* An operation of core/store/auth_ops.h on this node's store: what changed is in
- * force on all loops when `why` is empty and ALK_OK comes back, and revoked peers
- * are being closed with code 8. */
+/* An operation of core/store/auth_ops.h on this node's store. After ALK_OK what
+ * changed is stored and on its way to all loops, which close revoked peers with
+ * code 8. */
 ALK_NODISCARD alk_err alk_endpoint_auth_op(struct alk_endpoint *ep, const char *name,
                                            struct yyjson_val *input, struct yyjson_mut_doc *doc,
                                            char *why, size_t why_size, struct yyjson_mut_val **ret);

@@ -5,6 +5,7 @@
  *   endpoint_start.c     the order of starting, and of undoing it
  *   endpoint_worker.c    a loop with its sockets and connections
  *   endpoint_mail.c      what the first loop tells the others
+ *   endpoint_barrier.c   when they all have heard it
  *   endpoint_listen.c    groups of listening sockets
  *   endpoint_snapshot.c  one generation: routes, TLS servers, credentials
  *   endpoint_certs.c     certificates from files, and the self-signed one
@@ -196,7 +197,8 @@ struct alk_endpoint {
     struct alk_worker *workers; /* owns */
     size_t worker_count;        /* made so far */
     size_t loop_count;
-    struct alk_wake *stop_wake;
+    struct alk_wake *stop_wake, *barrier_wake;
+    struct alk_barrier *barriers; /* reloads that wait for all loops */
     atomic_uint stop_requests;
     unsigned stops_seen;
     size_t workers_done;
@@ -342,6 +344,15 @@ ALK_NODISCARD alk_err alk_ep_stop_init(struct alk_endpoint *ep);
 ALK_NODISCARD alk_err alk_ep_watch(struct alk_endpoint *ep);
 /* The limits that all loops share. */
 void alk_ep_limits_use(struct alk_endpoint *ep, const struct alk_dynamic_config *config);
+
+/* --- endpoint_barrier.c */
+/* A reload's outcome: told once every loop has opened the mail that was sent
+ * before. Copies message (may be NULL). */
+void alk_ep_barrier(struct alk_endpoint *ep, alk_err err, const char *message, alk_reload_fn *done,
+                    void *ctx);
+ALK_NODISCARD alk_err alk_ep_barrier_init(struct alk_endpoint *ep);
+/* Tells all that still wait. */
+void alk_ep_barrier_end(struct alk_endpoint *ep);
 
 /* --- endpoint_status.c */
 void alk_ep_status_cancel(struct alk_endpoint *ep);

@@ -173,9 +173,7 @@ void alk_endpoint_reload(struct alk_endpoint *ep, alk_reload_fn *done, void *ctx
         alk_err watched = alk_ep_watch(ep);
         (void)watched; /* told in the log; a reload by hand still works */
     }
-    if (done != NULL) {
-        done(ctx, err, message);
-    }
+    alk_ep_barrier(ep, err, message, done, ctx);
     alk_ep_free_message(message);
 }
 

@@ -74,6 +74,7 @@ void alk_ep_worker_done(void *worker)
 
 alk_err alk_ep_stop_init(struct alk_endpoint *ep)
 {
+    ALK_TRY(alk_ep_barrier_init(ep));
     return alk_wake_new(ep->workers[0].loop, on_stop, ep, &ep->stop_wake);
 }
 
@@ -152,10 +153,12 @@ void alk_ep_teardown(struct alk_endpoint *ep)
 {
     alk_ep_join(ep);
     alk_ep_status_cancel(ep);
+    alk_ep_barrier_end(ep);
     if (ep->worker_count > 0) {
         struct alk_loop *loop = ep->workers[0].loop;
         alk_signals_free(ep->signals);
         alk_wake_free(ep->stop_wake);
+        alk_wake_free(ep->barrier_wake);
         alk_watch_file_free(ep->watch);
         if (loop != NULL) {
             alk_timer_stop(loop, &ep->stop_timer);
@@ -165,6 +168,7 @@ void alk_ep_teardown(struct alk_endpoint *ep)
     }
     ep->signals = NULL;
     ep->stop_wake = NULL;
+    ep->barrier_wake = NULL;
     ep->watch = NULL;
     if (ep->workers != NULL) {
         free_workers(ep);

@@ -156,6 +156,8 @@ alk_err node_try_start(struct node *n, const struct alk_handler *const *handlers
                                      .listen = n->extra_listen[0] != NULL ? n->extra_listen : any,
                                      .loops = n->loops == 0 ? 1 : n->loops,
                                      .no_spawner = true,
+                                     .keylog_file = n->keylog_file,
+                                     .qlog_dir = n->qlog_dir,
                                      .log = on_log,
                                      .log_ctx = n,
                                      .watch_config = true};

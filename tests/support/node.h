@@ -26,6 +26,7 @@ struct node {
     unsigned loops;              /* 0: 1 */
     const char *extra_listen[3]; /* instead of 127.0.0.1:0 */
     bool listen_from_config;
+    const char *keylog_file, *qlog_dir;
     bool is_stopped;    /* the endpoint's first loop has ended */
     struct alk_buf log; /* lines of the node, from every thread */
 };

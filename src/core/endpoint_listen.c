@@ -90,10 +90,17 @@ static alk_err bind_one(struct alk_endpoint *ep, const struct alk_config_listene
     return ALK_OK;
 }
 
+/* Of our own list, not of one that somebody wrote down. */
+static bool is_missing_family(const struct alk_dynamic_config *config, alk_err err)
+{
+    return !config->listen_is_set && (err == ALK_E_NOENT || err == ALK_E_UNREACHABLE);
+}
+
 alk_err alk_ep_groups_make(struct alk_endpoint *ep, const struct alk_dynamic_config *config,
                            char *why, size_t why_size, struct alk_ep_groups *ret)
 {
     uint16_t preferred = 0;
+    alk_err missing = ALK_OK;
     *ret = (struct alk_ep_groups){.count = 0};
     if (ep->group_count > 0 && ep->groups[0]->is_inherited) {
         /* The service manager decides where we listen. */
@@ -105,19 +112,25 @@ alk_err alk_ep_groups_make(struct alk_endpoint *ep, const struct alk_dynamic_con
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct alk_config_listener *listener = &config->listeners[i];
         struct alk_group *g = find(ep, listener->text);
+        alk_err err = ALK_OK;
         if (g != NULL) {
             g = alk_group_ref(g);
         } else {
-            alk_err err = bind_one(ep, listener, preferred, why, why_size, &g);
-            if (err != ALK_OK) {
-                alk_ep_groups_release(ret);
-                return err;
-            }
+            err = bind_one(ep, listener, preferred, why, why_size, &g);
+        }
+        if (is_missing_family(config, err)) {
+            alk_ep_log(ep, ALK_LOG_INFO, "%s", why);
+            missing = err;
+            continue;
+        }
+        if (err != ALK_OK) {
+            alk_ep_groups_release(ret);
+            return err;
         }
         preferred = listener->addr.port == 0 ? g->bound.addr.port : preferred;
         ret->list[ret->count++] = g;
     }
-    return ALK_OK;
+    return ret->count == 0 ? missing : ALK_OK;
 }
 
 static struct alk_group *find_bound(const struct alk_endpoint *ep, const struct alk_addr *addr)

@@ -158,6 +158,8 @@ static void explain(const struct alk_bind_options *o, alk_err err, char *why, si
         what = "ports below 1024 need root or CAP_NET_BIND_SERVICE";
     } else if (err == ALK_E_NOENT) {
         what = "this machine does not have this address";
+    } else if (err == ALK_E_UNREACHABLE) {
+        what = "this machine does not have this address family";
     } else if (err == ALK_E_LIMIT) {
         what = "too many open files: raise the limit (ulimit -n)";
     }

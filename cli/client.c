@@ -339,6 +339,13 @@ int cli_client_closed(struct cli_client *c, alk_err why, uint64_t code, struct a
         return cli_fail(c->cli, CLI_UNREACHABLE, "the connection to %s was lost: %s",
                         c->node.host_port, alk_err_text(why));
     }
+    if (code == ALK_CODE_NONE && alk_err_class(why) == ALK_CLASS_DENIED) {
+        return cli_client_failed(c, why, text);
+    }
+    if (code == ALK_CODE_NONE && why != ALK_OK) { /* TCP carries no code with a reset */
+        return cli_fail(c->cli, CLI_FAILED, "the connection to %s ended: %s", c->node.host_port,
+                        alk_err_text(why));
+    }
     bool has_text = text[0] != '\0' && strcmp(text, alk_code_name(code)) != 0;
     (void)cli_fail(c->cli, CLI_FAILED, "%s closed the connection: %s (code %llu)%s%s",
                    c->node.host_port, alk_code_name(code), (unsigned long long)code,

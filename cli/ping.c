@@ -138,14 +138,14 @@ static void on_stream(void *ctx, struct alk_stream *stream, unsigned events)
         on_bytes(p, in);
         alk_stream_consume(stream, in.n);
     }
-    if (err == ALK_E_RESET && !p->is_over && p->conn != NULL) {
+    if (err == ALK_E_RESET && !p->is_over && p->conn != NULL && stream == p->stream) {
         /* With the connection's end on_closed tells more: it follows in this turn. */
         p->reset_code = alk_stream_peer_code(stream);
         p->is_waiting = false;
         p->is_reset = true;
         schedule(p, alk_loop_now(p->client.loop) + 10 * ALK_MS);
     }
-    if ((events & ALK_STREAM_CLOSED) != 0) {
+    if ((events & ALK_STREAM_CLOSED) != 0 && stream == p->stream) {
         p->stream = NULL;
     }
 }
@@ -186,6 +186,7 @@ static void on_early_rejected(void *ctx)
     p->is_early = false;
     p->sent = 0;
     p->is_waiting = false;
+    p->is_reset = false;
     start_pings(p);
 }
 
@@ -195,10 +196,16 @@ static void on_failed(void *ctx, alk_err err, const char *message)
     quit(p, cli_client_failed(&p->client, err, message));
 }
 
+static void again_without_early(struct ping *p);
+
 static void on_closed(void *ctx, alk_err why, uint64_t code, struct alk_span reason)
 {
     struct ping *p = (struct ping *)ctx;
     p->conn = NULL;
+    if (!p->is_over && why == ALK_E_KEY_CHANGED && p->client.options.want_early) {
+        again_without_early(p);
+        return;
+    }
     if (!p->is_over) {
         quit(p, cli_client_closed(&p->client, why, code, reason));
     }
@@ -264,6 +271,23 @@ static const struct alk_client_calls calls = {.opened = on_opened,
                                               .failed = on_failed,
                                               .early_rejected = on_early_rejected,
                                               .closed = on_closed};
+
+/* The early data of an older session went to a node that has another key now: the
+ * plain way tells whether that key can be followed. */
+static void again_without_early(struct ping *p)
+{
+    p->client.options.want_early = false;
+    p->client.options.cache = NULL;
+    p->sent = 0;
+    p->is_waiting = false;
+    p->is_reset = false;
+    alk_timer_stop(p->client.loop, &p->timer);
+    p->dialed_at = alk_loop_now(p->client.loop);
+    alk_err err = cli_client_dial(&p->client, &calls, p);
+    if (err != ALK_OK) {
+        quit(p, cli_fail_err(p->cli, err, NULL));
+    }
+}
 
 static int run_loop(struct ping *p)
 {

@@ -131,8 +131,7 @@ static void put_service(struct cli *cli, const char *address, const struct alk_s
     } else if (strcmp(s->name, "bench") == 0) {
         (void)fprintf(cli->out, "%s bench %s\n", program, address);
     } else if (s->alpn_count > 0) {
-        (void)fprintf(cli->out, "%s dial %s %s\n", program, address,
-                      s->alpns[0].name);
+        (void)fprintf(cli->out, "%s dial %s %s\n", program, address, s->alpns[0].name);
     }
 }
 

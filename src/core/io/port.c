@@ -4,9 +4,11 @@
 #include "base/mem.h"
 
 /* Bytes received per wake-up and socket before what was fed is answered, and
- * batches sent per flush before sockets are read again. */
-#define RECEIVE_BUDGET ((size_t)512 * 1024)
-#define SEND_BUDGET    32
+ * batches of 64 KB sent per flush before sockets are read again. Small: a sender
+ * that reads acknowledgements between its batches keeps the peer busy, where long
+ * bursts make both sides wait for each other in turn. */
+#define RECEIVE_BUDGET ((size_t)128 * 1024)
+#define SEND_BUDGET 2
 
 /* --- in ------------------------------------------------------------------- */
 

@@ -64,6 +64,9 @@ void alk_ep_limits_use(struct alk_endpoint *ep, const struct alk_dynamic_config 
     const struct alk_config_limits *l = &config->limits;
     alk_auth_limit_set(ep->limit, l->auth_failures, l->auth_failure_window);
     alk_gate_set(ep->gate, l->connections, l->connections_per_ip);
+    if (ep->spawner != NULL) {
+        alk_spawner_limit(ep->spawner, l->hosts);
+    }
 }
 
 static void take_effect(struct alk_endpoint *ep, struct candidate *c)

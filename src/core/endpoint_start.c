@@ -129,6 +129,20 @@ static alk_err load_config(struct alk_endpoint *ep, char **ret_message)
 
 /* --- the steps ------------------------------------------------------------ */
 
+/* Users that exec services name: the spawner obeys no others, ever. */
+static void find_exec_users(const struct alk_dynamic_config *config,
+                            const char *ret_users[static ALK_SPAWN_USERS_MAX + 1])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < config->service_count && count < ALK_SPAWN_USERS_MAX; i++) {
+        const struct alk_conf *user = alk_conf_get(config->services[i].conf, "user");
+        if (config->services[i].is_custom && user != NULL) {
+            ret_users[count++] = alk_conf_str(user);
+        }
+    }
+    ret_users[count] = NULL;
+}
+
 static alk_err start_spawner(struct alk_endpoint *ep, char **ret_message)
 {
     const struct alk_static_config *config = alk_config_reload_static(ep->config);
@@ -141,6 +155,11 @@ static alk_err start_spawner(struct alk_endpoint *ep, char **ret_message)
                                     .handlers = ep->router.handlers,
                                     .handler_count = ep->router.count,
                                     .data_dir = ep->datadir->path};
+    const char *exec_users[ALK_SPAWN_USERS_MAX + 1];
+    if (ep->is_root) { /* nobody else can change users */
+        find_exec_users(alk_config_reload_current(ep->config), exec_users);
+        o.exec_users = exec_users;
+    }
     o.processes_max = alk_config_reload_current(ep->config)->limits.hosts;
     /* The default user may be missing; then the spawner chooses. */
     if (config->host_user_is_set ||

@@ -51,6 +51,30 @@ static void exit_status_1_resets_with_code_7(void **state)
     host_world_fini(&w);
 }
 
+static bool has_all(void *ctx)
+{
+    const struct host_peer *p = ctx;
+    return p->total >= 588895;
+}
+
+/* The peer reads slowly; what stands before the reset still comes. */
+static void output_before_a_failure_arrives(void **state)
+{
+    struct host_world w;
+    struct host_peer p;
+    (void)state;
+    serve(&w, "exec: [/bin/sh, -c, 'seq 1 100000; exit 1']\n");
+    host_peer_open(&w, &p);
+    p.is_paused = true;
+    host_world_run(&w, 50);
+    host_peer_resume(&p);
+    host_world_until(&w, has_all, &p);
+    host_world_until(&w, host_peer_is_over, &p);
+    assert_true(p.has_reset);
+    assert_int_equal(p.code, ALK_CODE_EXIT);
+    host_world_fini(&w);
+}
+
 static void a_signal_resets_with_code_7(void **state)
 {
     struct host_world w;
@@ -455,6 +479,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exit_status_0_ends_the_stream),
         cmocka_unit_test(exit_status_1_resets_with_code_7),
+        cmocka_unit_test(output_before_a_failure_arrives),
         cmocka_unit_test(a_signal_resets_with_code_7),
         cmocka_unit_test(a_missing_program_resets_with_code_1_and_is_logged),
         cmocka_unit_test(a_missing_directory_is_named_in_the_log),

@@ -132,6 +132,12 @@ static void the_number_of_processes_is_limited(void **state)
         check_err(start(&w, argv, &seen[2], &p[2]), ALK_OK);
         host_world_until(&w, is_started, &seen[2]);
     } while (seen[2].last.what == ALK_PROC_FAILED);
+    alk_spawner_limit(w.spawner, 3); /* a reload */
+    do { /* two channels: the limit may come second */
+        check_err(start(&w, argv, &seen[0], &p[0]), ALK_OK);
+        host_world_until(&w, is_started, &seen[0]);
+        alk_proc_release(p[0]);
+    } while (seen[0].last.what == ALK_PROC_FAILED);
     alk_proc_release(p[1]);
     alk_proc_release(p[2]);
     host_world_fini(&w);

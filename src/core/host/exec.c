@@ -16,6 +16,7 @@
 #include "core/host/relay.h"
 #include "core/host/spawner.h"
 #include "core/io/loop.h"
+#include "core/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,8 @@
 #include <sys/wait.h>
 
 #define GRACE (2 * ALK_SECOND)
+#define LINGER ALK_SECOND       /* for output that stands before a reset */
+#define LINGER_STEP (5 * ALK_MS)
 #define SOCKET_BUFFER (4 << 20)
 
 struct exec_service {
@@ -55,7 +58,8 @@ struct run {
     struct alk_proc *proc;     /* NULL: released */
     struct alk_relay relay;
     struct alk_lines lines;
-    struct alk_timer timeout, grace;
+    struct alk_timer timeout, grace, linger;
+    alk_time linger_end; /* 0: not lingering */
     struct alk_loop_end end;
     bool is_tls;
     bool has_ended;  /* its output */
@@ -153,6 +157,7 @@ static void run_free(struct run *r)
     struct exec_service *s = r->service;
     alk_timer_stop(r->loop, &r->timeout);
     alk_timer_stop(r->loop, &r->grace);
+    alk_timer_stop(r->loop, &r->linger);
     alk_loop_end_remove(&r->end);
     if (r->stream != NULL) {
         alk_stream_close(r->stream, ALK_CODE_HOST_LOST);
@@ -210,21 +215,44 @@ static void say_status(const struct run *r)
     }
 }
 
+/* A reset drops what is unsent. What a program printed before it failed is most
+ * likely why: it gets a moment to arrive. */
+static bool must_linger(struct run *r)
+{
+    const struct alk_stream *s = r->stream;
+    alk_time now = alk_loop_now(r->loop);
+    if (r->linger_end == 0) {
+        say_status(r);
+        r->linger_end = now + LINGER;
+    }
+    if (s->tx.acked == s->tx.end || now >= r->linger_end) {
+        return false;
+    }
+    alk_timer_set(r->loop, &r->linger, now + LINGER_STEP);
+    return true;
+}
+
 /* Finished only when the output has ended and the status is known to be 0. */
 static void check_end(struct run *r)
 {
+    bool is_good = WIFEXITED(r->status) && WEXITSTATUS(r->status) == 0;
     if (!r->has_exited || (r->stream != NULL && !r->has_ended)) {
         return;
     }
-    if (r->stream != NULL) {
-        say_status(r);
-        if (WIFEXITED(r->status) && WEXITSTATUS(r->status) == 0) {
-            alk_stream_finish(r->stream);
-        }
-        drop_stream(r, WIFEXITED(r->status) && WEXITSTATUS(r->status) == 0 ? ALK_CODE_NONE
-                                                                          : ALK_CODE_EXIT);
+    if (r->stream != NULL && !is_good && must_linger(r)) {
+        return;
     }
+    if (r->stream != NULL && is_good) {
+        alk_stream_finish(r->stream);
+    }
+    drop_stream(r, is_good ? ALK_CODE_NONE : ALK_CODE_EXIT);
     run_free(r);
+}
+
+static void on_linger(struct alk_timer *timer, void *ctx)
+{
+    (void)timer;
+    check_end(ctx);
 }
 
 static void on_timeout(struct alk_timer *timer, void *ctx)
@@ -473,6 +501,7 @@ static struct run *run_new(struct exec_conn *c, struct alk_stream *stream)
     r->is_tls = alk_conn_transport(c->conn) == ALK_TRANSPORT_TLS;
     r->timeout = (struct alk_timer){.fn = on_timeout, .ctx = r};
     r->grace = (struct alk_timer){.fn = on_grace, .ctx = r};
+    r->linger = (struct alk_timer){.fn = on_linger, .ctx = r};
     r->end = (struct alk_loop_end){.fn = on_loop_end, .ctx = r};
     memcpy(r->log_id, alk_conn_auth(c->conn)->log_id, sizeof r->log_id);
     alk_loop_end_add(r->loop, &r->end);

@@ -13,6 +13,7 @@
 #include "core/host/sandbox.h"
 #include "core/host/settings.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/wait.h>
@@ -165,11 +166,33 @@ static void on_quit_time(struct alk_timer *timer, void *ctx)
     finish_stop(ctx);
 }
 
+/* QUIT has been sent, and the loop does not run any more: the host's `stop` may
+ * take its time all the same. Its channel ends with it. */
+static void wait_quit(struct isolate *iso)
+{
+    const alk_time end = alk_clock_now() + QUIT_TIME;
+    uint8_t buf[ALK_HOST_MSG_MAX];
+    struct alk_channel *c = &iso->shards[0].channel;
+    alk_err err = c->fd < 0 ? ALK_END : alk_channel_flush(c);
+    while (err == ALK_OK || err == ALK_FULL || err == ALK_MORE) {
+        struct pollfd p = {.fd = c->fd, .events = POLLIN};
+        alk_time t = alk_clock_now();
+        int fds[1];
+        size_t fd_count = 0;
+        struct alk_span last_words;
+        if (t >= end || poll(&p, 1, (int)((end - t) / ALK_MS) + 1) <= 0) {
+            return;
+        }
+        err = alk_channel_recv(c, buf, sizeof buf, fds, &fd_count, &last_words);
+    }
+}
+
 /* The first loop is about to go; `stop` has been called, or still comes. */
 static void on_loop_end(void *ctx)
 {
     struct isolate *iso = ctx;
     if (iso->is_stopping) {
+        wait_quit(iso);
         finish_stop(iso);
     } else {
         drop_host(iso);

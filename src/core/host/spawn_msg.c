@@ -35,6 +35,7 @@ alk_err alk_spawn_msg_write(struct alk_wr *w, const struct alk_spawn_msg *m)
         alk_wr_u8(w, m->u.host.has_stderr);
         break;
     case ALK_SPAWN_KILL:
+    case ALK_SPAWN_LIMIT:
     case ALK_SPAWN_STARTED:
     case ALK_SPAWN_EXITED:
         alk_wr_u32(w, m->u.number);
@@ -111,6 +112,7 @@ static size_t get_body(struct alk_rd *r, size_t fds, struct alk_spawn_msg *m)
         get_host(r, fds, m);
         return fds;
     case ALK_SPAWN_KILL:
+    case ALK_SPAWN_LIMIT:
     case ALK_SPAWN_STARTED:
     case ALK_SPAWN_EXITED:
         m->u.number = alk_rd_u32(r);
@@ -135,7 +137,7 @@ alk_err alk_spawn_msg_parse(struct alk_span datagram, size_t fds, bool to_spawne
     unsigned type = alk_rd_u8(&r);
     m.id = alk_rd_u64(&r);
     unsigned first = to_spawner ? ALK_SPAWN_ATTACH : ALK_SPAWN_STARTED;
-    unsigned last = to_spawner ? ALK_SPAWN_RELEASE : ALK_SPAWN_EXITED;
+    unsigned last = to_spawner ? ALK_SPAWN_LIMIT : ALK_SPAWN_EXITED;
     if (r.err != ALK_OK || type < first || type > last) {
         return ALK_E_MALFORMED;
     }

@@ -22,6 +22,7 @@ enum alk_spawn_type {
     ALK_SPAWN_HOST,       /* fds: channels, then standard error if it is not -1 */
     ALK_SPAWN_KILL,
     ALK_SPAWN_RELEASE,
+    ALK_SPAWN_LIMIT,   /* processes at one time */
     ALK_SPAWN_STARTED, /* answers */
     ALK_SPAWN_FAILED,
     ALK_SPAWN_EXITED
@@ -42,7 +43,7 @@ const char *alk_spawn_stage_text(unsigned stage);
 
 struct alk_spawn_msg {
     enum alk_spawn_type type;
-    uint64_t id; /* of the process; 0 with ATTACH */
+    uint64_t id; /* of the process; 0 with ATTACH and LIMIT */
     union {
         struct {
             struct alk_span words; /* argv then env, each with its zero byte */
@@ -57,7 +58,7 @@ struct alk_spawn_msg {
             uint8_t channels;
             bool has_stderr;
         } host;
-        uint32_t number; /* KILL: signal; STARTED: pid; EXITED: wait status */
+        uint32_t number; /* KILL: signal; LIMIT; STARTED: pid; EXITED: wait status */
         struct {
             uint32_t sys_errno;
             uint8_t stage;

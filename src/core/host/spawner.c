@@ -333,22 +333,39 @@ static void on_channel(void *ctx, unsigned ready)
     update_mask(c);
 }
 
-static alk_err attach(struct alk_spawner *s, int fd)
+/* A message on the first channel; under the lock. Takes the descriptor. A handful
+ * in a process's life: the kernel's buffer holds them. */
+static alk_err send_first(struct alk_spawner *s, const struct alk_spawn_msg *m, int fd)
 {
     uint8_t text[16];
     struct alk_wr w = alk_wr(text, sizeof text);
-    const struct alk_spawn_msg m = {.type = ALK_SPAWN_ATTACH};
-    if (alk_spawn_msg_write(&w, &m) != ALK_OK) {
-        (void)close(fd);
+    if (alk_spawn_msg_write(&w, m) != ALK_OK) {
+        alk_close_fds(&fd, 1);
         return ALK_E_INTERNAL;
     }
-    alk_err err = alk_channel_send(&s->first, alk_wr_span(&w), &fd, 1, true);
-    /* A handful of messages in a process's life: the kernel's buffer holds them. */
+    alk_err err =
+        alk_channel_send(&s->first, alk_wr_span(&w), &fd, fd < 0 ? 0 : 1, true);
     if (err == ALK_OK && alk_channel_has_queue(&s->first)) {
         struct pollfd p = {.fd = s->first.fd, .events = POLLOUT};
         err = poll(&p, 1, END_TIMEOUT_MS) == 1 ? alk_channel_flush(&s->first) : ALK_E_TIMEOUT;
     }
     return err == ALK_OK ? ALK_OK : ALK_E_HOST_LOST;
+}
+
+static alk_err attach(struct alk_spawner *s, int fd)
+{
+    const struct alk_spawn_msg m = {.type = ALK_SPAWN_ATTACH};
+    return send_first(s, &m, fd);
+}
+
+void alk_spawner_limit(struct alk_spawner *spawner, unsigned processes_max)
+{
+    struct alk_spawn_msg m = {.type = ALK_SPAWN_LIMIT};
+    m.u.number = processes_max == 0 ? PROCESSES_DEFAULT : processes_max;
+    (void)pthread_mutex_lock(&spawner->lock);
+    alk_err err = send_first(spawner, &m, -1);
+    (void)err; /* the spawner is gone: every channel will tell */
+    (void)pthread_mutex_unlock(&spawner->lock);
 }
 
 /* The loop is about to go: owners end first (they have hooks of their own), then

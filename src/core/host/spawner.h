@@ -57,6 +57,8 @@ ALK_NODISCARD alk_err alk_spawner_start(const struct alk_spawner_options *option
 /* Ends the process (it kills what it started) and frees. NULL is allowed. */
 void alk_spawner_free(struct alk_spawner *spawner);
 pid_t alk_spawner_pid(const struct alk_spawner *spawner);
+/* A new processes_max, for what is started from now on; 0: 200. From every thread. */
+void alk_spawner_limit(struct alk_spawner *spawner, unsigned processes_max);
 /* Whether it is one of options.handlers. */
 bool alk_spawner_knows(const struct alk_spawner *spawner, const struct alk_handler *handler);
 /* Whether hosts run under a user other than the endpoint's. */

@@ -61,7 +61,7 @@ struct spawner {
     int epoll;
     struct alk_list clients;
     struct alk_list orphans; /* children whose client is gone or has released them */
-    unsigned count;
+    unsigned count, max;
     uint8_t buf[ALK_SPAWN_MSG_MAX];
 };
 
@@ -265,7 +265,7 @@ static void start(struct client *c, const struct alk_spawn_msg *m, int *fds, siz
         answer_failed(c, m->id, ALK_STAGE_REQUEST, EINVAL);
         return;
     }
-    if (s->count >= s->options->processes_max) {
+    if (s->count >= s->max) {
         answer_failed(c, m->id, ALK_STAGE_REQUEST, EDQUOT);
         return;
     }
@@ -337,6 +337,10 @@ static bool request(struct client *c, struct alk_span datagram, int *fds, size_t
     if (m.type == ALK_SPAWN_EXEC || m.type == ALK_SPAWN_HOST) {
         start(c, &m, fds, fd_count);
         alk_close_fds(fds, fd_count);
+        return true;
+    }
+    if (m.type == ALK_SPAWN_LIMIT) {
+        c->spawner->max = m.u.number;
         return true;
     }
     struct child *ch = child_find(c, m.id);
@@ -451,6 +455,7 @@ _Noreturn void alk_spawner_main(const struct alk_spawner_main *options)
     }
     s->options = options;
     s->mem = options->mem;
+    s->max = options->processes_max;
     alk_list_init(&s->clients);
     alk_list_init(&s->orphans);
     s->epoll = epoll_create1(EPOLL_CLOEXEC);

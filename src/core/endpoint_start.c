@@ -178,18 +178,11 @@ static alk_err start_spawner(struct alk_endpoint *ep, char **ret_message)
     return ALK_OK;
 }
 
-static alk_err open_stores(struct alk_endpoint *ep, char **ret_message)
+/* What all loops share. */
+static alk_err make_shared(struct alk_endpoint *ep, char **ret_message)
 {
-    char message[ALK_DB_MESSAGE_SIZE] = "";
     uint8_t seed[16];
     const struct alk_dynamic_config *config = alk_config_reload_current(ep->config);
-    alk_err err = alk_auth_db_open(ep->mem, ep->datadir->path, message, &ep->auth_db);
-    if (err != ALK_OK) {
-        return alk_ep_message_text(ret_message, err, message);
-    }
-    const struct alk_auth_index *index;
-    ALK_TRY(alk_ep_index_make(ep, config, ret_message, &index));
-    alk_ep_index_publish(ep, index);
     struct alk_auth_limit_options lo = {.max = config->limits.auth_failures,
                                         .window = config->limits.auth_failure_window};
     ALK_TRY(alk_auth_limit_new(ep->mem, &ep->rand, &lo, &ep->limit));
@@ -198,13 +191,27 @@ static alk_err open_stores(struct alk_endpoint *ep, char **ret_message)
     ALK_TRY(alk_gate_new(ep->mem, &ep->rand, &ep->gate));
     alk_ep_limits_use(ep, config);
     if (ep->keylog_path != NULL) {
-        err = alk_line_file_open(ep->mem, ep->keylog_path, &ep->keylog);
+        alk_err err = alk_line_file_open(ep->mem, ep->keylog_path, &ep->keylog);
         if (err != ALK_OK) {
             return alk_ep_message(ret_message, err, "cannot write the key log %s: %s",
                                   ep->keylog_path, alk_err_text(err));
         }
         alk_ep_log(ep, ALK_LOG_WARN, "session keys are written to %s", ep->keylog_path);
     }
+    return ALK_OK;
+}
+
+/* As the user that the node runs as: the store's files belong to it. */
+static alk_err open_store(struct alk_endpoint *ep, char **ret_message)
+{
+    char message[ALK_DB_MESSAGE_SIZE] = "";
+    const struct alk_auth_index *index;
+    alk_err err = alk_auth_db_open(ep->mem, ep->datadir->path, message, &ep->auth_db);
+    if (err != ALK_OK) {
+        return alk_ep_message_text(ret_message, err, message);
+    }
+    ALK_TRY(alk_ep_index_make(ep, alk_config_reload_current(ep->config), ret_message, &index));
+    alk_ep_index_publish(ep, index);
     return ALK_OK;
 }
 
@@ -326,10 +333,11 @@ static alk_err start(struct alk_endpoint *ep, char **ret_message)
     alk_log_configure(ep->log, alk_config_reload_current(ep->config));
     ALK_TRY(start_spawner(ep, ret_message)); /* before keys, threads and sockets */
     ALK_TRY(load_secrets(ep, alk_config_reload_static(ep->config), ret_message));
-    ALK_TRY(open_stores(ep, ret_message));
+    ALK_TRY(make_shared(ep, ret_message));
     ALK_TRY(make_workers(ep));
     ALK_TRY(bind_all(ep, ret_message));
     ALK_TRY(give_up_root(ep, ret_message));
+    ALK_TRY(open_store(ep, ret_message));
     ALK_TRY(start_services(ep, ret_message));
     ALK_TRY(alk_ep_watch(ep));
     return start_threads(ep);

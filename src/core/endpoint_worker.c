@@ -440,7 +440,6 @@ alk_err alk_worker_make(struct alk_endpoint *ep, size_t id)
     ALK_TRY(alk_pump_get(w->loop, &w->pump));
     ALK_TRY(alk_tls_loop_new(ep->mem, ep->replay, &w->tls_loop));
     alk_ep_auth_hooks(w);
-    alk_index_provider_set(&w->provider, ep->index);
     return make_quic(w);
 }
 

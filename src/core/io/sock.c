@@ -83,15 +83,24 @@ int alk_sock_open(uint8_t family, int type)
     return fd;
 }
 
+static void grow_buffer(int fd, int name, int force)
+{
+    int now = 0;
+    socklen_t n = sizeof now;
+    (void)getsockopt(fd, SOL_SOCKET, name, &now, &n);
+    if (now >= ALK_SOCK_BUFFER) {
+        return; /* set before, maybe with more privilege than there is now */
+    }
+    /* The FORCE variants need CAP_NET_ADMIN and ignore the sysctl limits. */
+    if (!alk_sock_set(fd, SOL_SOCKET, force, ALK_SOCK_BUFFER)) {
+        (void)alk_sock_set(fd, SOL_SOCKET, name, ALK_SOCK_BUFFER);
+    }
+}
+
 void alk_sock_buffers(int fd)
 {
-    /* The FORCE variants need CAP_NET_ADMIN and ignore the sysctl limits. */
-    if (!alk_sock_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, ALK_SOCK_BUFFER)) {
-        (void)alk_sock_set(fd, SOL_SOCKET, SO_RCVBUF, ALK_SOCK_BUFFER);
-    }
-    if (!alk_sock_set(fd, SOL_SOCKET, SO_SNDBUFFORCE, ALK_SOCK_BUFFER)) {
-        (void)alk_sock_set(fd, SOL_SOCKET, SO_SNDBUF, ALK_SOCK_BUFFER);
-    }
+    grow_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE);
+    grow_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE);
 }
 
 alk_err alk_sock_bind(int fd, const struct alk_addr *a)

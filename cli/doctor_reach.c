@@ -130,6 +130,9 @@ void cli_doctor_reach(struct cli_doctor *d, const char *node)
 {
     struct way udp, tcp;
 
+    if (d->cli->err_is_tty) {
+        (void)fprintf(d->cli->err, "looking at the way to %s ...", node);
+    }
     int rc = try_way(d, node, ALK_TRANSPORT_QUIC, &udp);
     if (rc == CLI_OK) {
         report(d, &udp, "UDP");
@@ -143,6 +146,9 @@ void cli_doctor_reach(struct cli_doctor *d, const char *node)
         return;
     }
     rc = try_way(d, node, ALK_TRANSPORT_TLS, &tcp);
+    if (d->cli->err_is_tty) {
+        (void)fprintf(d->cli->err, "\r\033[K");
+    }
     if (rc == CLI_OK) {
         report(d, &tcp, "TCP");
     }

@@ -66,7 +66,7 @@ static void play(struct alk_span in)
         struct alk_addr from = {.family = 4, .ip = {10, 0, 0, 9}, .port = 1000};
         from.ip[2] = (flags & 2) != 0 ? raw.n > 0 ? raw.p[0] : 1 : 0;
         world.now += (flags & 4) != 0 ? ALK_SECOND : ALK_US;
-        node->options.always_retry = (flags & 16) != 0;
+        node->options.limits.retry_above = (flags & 16) != 0 ? ALK_QUIC_RETRY_ALWAYS : 0;
         if ((flags & 32) != 0) {
             alk_quic_set_accepting(node->q, false);
         }
@@ -83,7 +83,8 @@ static void play(struct alk_span in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     setup_once();
-    node->options.always_retry = size > 0 && (data[0] & 16) != 0;
+    node->options.limits.retry_above =
+        size > 0 && (data[0] & 16) != 0 ? ALK_QUIC_RETRY_ALWAYS : 0;
     ALK_ASSERT(sim_node_start(node) == ALK_OK);
     play(alk_span(data, size));
     struct alk_quic_stats stats;

@@ -27,7 +27,10 @@ static struct alk_quic_limits limits_of(const struct alk_worker *w,
         /* Addresses are few: one peer's connections may all meet on one loop. */
         .connections_per_ip = c->connections_per_ip,
         .handshakes = share(c->handshakes, loops),
-        .retry_above = share(c->retry_above, loops),
+        .retry_above =
+            c->retry_above == 0 ? ALK_QUIC_RETRY_ALWAYS : share(c->retry_above, loops),
+        .resets_per_second =
+            c->resets_per_second == 0 ? ALK_QUIC_RESETS_NONE : c->resets_per_second,
         .handshake_timeout = c->handshake_timeout,
         .idle_timeout = c->idle_timeout,
         .keep_alive = ALK_NEVER,

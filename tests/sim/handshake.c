@@ -227,7 +227,7 @@ static void a_fixed_version_is_not_changed(void **state)
 
 static void retry_always(struct pair *p)
 {
-    p->s->options.always_retry = true;
+    p->s->options.limits.retry_above = ALK_QUIC_RETRY_ALWAYS;
 }
 
 static void retry_is_followed(void **state)

@@ -195,6 +195,34 @@ static void resets_are_smaller_than_their_cause_and_rare(void **state)
     pair_free(p);
 }
 
+static uint64_t resets_in_two_seconds(uint64_t per_second)
+{
+    struct pair *p = pair_new(NULL);
+    struct alk_quic_limits limits = {.resets_per_second = per_second};
+    uint8_t data[1200];
+    sim_node_stop(p->c);
+    alk_quic_set_limits(p->s->q, &limits);
+    for (unsigned i = 0; i < 400; i++) {
+        short_packet(p, data, sizeof data);
+        sim_inject(&p->w, p->c, p->s, data, sizeof data);
+        (void)sim_run(&p->w, 5 * ALK_MS, NULL, NULL);
+    }
+    uint64_t n = pair_stats(p->s).resets_sent;
+    pair_free(p);
+    return n;
+}
+
+static void resets_are_as_rare_as_the_limit_says(void **state)
+{
+    (void)state;
+    /* 64 at once, then the rate. */
+    uint64_t n = resets_in_two_seconds(10);
+    assert_in_range(n, 64 + 18, 64 + 21);
+    n = resets_in_two_seconds(50);
+    assert_in_range(n, 64 + 98, 64 + 101);
+    assert_int_equal(resets_in_two_seconds(ALK_QUIC_RESETS_NONE), 0);
+}
+
 /* [RFC 9000 §10.3.1] time tells nothing of how much of a token was guessed; here only
  * that a wrong one has no effect */
 static void forged_resets_change_nothing(void **state)
@@ -325,6 +353,7 @@ int main(void)
         cmocka_unit_test(a_restarted_server_resets_old_connections),
         cmocka_unit_test(a_stray_of_a_living_loop_is_not_reset),
         cmocka_unit_test(resets_are_smaller_than_their_cause_and_rare),
+        cmocka_unit_test(resets_are_as_rare_as_the_limit_says),
         cmocka_unit_test(forged_resets_change_nothing),
         cmocka_unit_test(late_packets_meet_the_close_a_few_times),
         cmocka_unit_test(datagrams_find_their_loop),

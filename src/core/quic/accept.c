@@ -125,6 +125,12 @@ static void create(struct alk_quic *q, const ngtcp2_path_storage *ps, const ngtc
     alk_qconn_read(c, ps, pi, data);
 }
 
+static bool asks_retry(const struct alk_quic *q)
+{
+    return q->limits.retry_above == ALK_QUIC_RETRY_ALWAYS ||
+           q->handshaking >= q->limits.retry_above;
+}
+
 /* Admission, before the handshake costs anything. */
 void alk_qaccept(struct alk_quic *q, const ngtcp2_path_storage *ps, const ngtcp2_pkt_info *pi,
                  struct alk_span data)
@@ -153,7 +159,7 @@ void alk_qaccept(struct alk_quic *q, const ngtcp2_path_storage *ps, const ngtcp2
         alk_qstray_refuse(q, ps, &hd, NGTCP2_INVALID_TOKEN);
         return;
     }
-    if (!p.is_valid && (q->o.always_retry || q->handshaking >= q->limits.retry_above)) {
+    if (!p.is_valid && asks_retry(q)) {
         alk_qstray_retry(q, ps, &hd);
         return;
     }

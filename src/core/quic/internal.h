@@ -42,7 +42,6 @@
 #define ALK_QRETRY_VALID (10 * ALK_SECOND)
 #define ALK_QTOKEN_VALID (3600 * ALK_SECOND)
 #define ALK_QRESETS_BURST 64     /* stateless resets at once */
-#define ALK_QRESET_EVERY (10 * ALK_MS)
 
 enum alk_qphase { ALK_Q_LIVE, ALK_Q_CLOSING, ALK_Q_DRAINING, ALK_Q_OVER };
 

@@ -48,6 +48,7 @@ static void fill_limits(struct alk_quic_limits *l, const struct alk_quic_limits 
     l->connections_per_ip = (size_t)or_default(l->connections_per_ip, 100);
     l->handshakes = (size_t)or_default(l->handshakes, 1000);
     l->retry_above = (size_t)or_default(l->retry_above, l->handshakes / 4 + 1);
+    l->resets_per_second = or_default(l->resets_per_second, 100);
     l->handshake_timeout = or_default(l->handshake_timeout, 10 * ALK_SECOND);
     l->idle_timeout = or_default(l->idle_timeout, 60 * ALK_SECOND);
     l->keep_alive = or_default(l->keep_alive, ALK_NEVER);

@@ -20,13 +20,18 @@
 #define ALK_QUIC_CID_LEN 16
 #define ALK_QUIC_BATCH ((size_t)65536) /* bytes of one GSO batch */
 #define ALK_QUIC_BATCH_SEGMENTS 64
+/* Of limits whose 0 means the default. */
+#define ALK_QUIC_RETRY_ALWAYS SIZE_MAX
+#define ALK_QUIC_RESETS_NONE UINT64_MAX
 
 /* Changed by a reload; new connections use the new values. 0: the default. */
 struct alk_quic_limits {
     size_t connections;           /* established, per loop */
     size_t connections_per_ip;    /* per node address (IPv6 /64), per loop */
     size_t handshakes;            /* unfinished, per loop */
-    size_t retry_above;           /* unfinished handshakes from which Retry is asked */
+    size_t retry_above;           /* unfinished handshakes from which Retry is asked, or
+                                   * ALK_QUIC_RETRY_ALWAYS */
+    uint64_t resets_per_second;   /* stateless resets, or ALK_QUIC_RESETS_NONE */
     alk_time handshake_timeout;
     alk_time idle_timeout;
     alk_time keep_alive;          /* ALK_NEVER: none (servers) */
@@ -52,7 +57,6 @@ struct alk_quic_options {
     struct alk_quic_limits limits;
     size_t mtu;                    /* fixed UDP payload size (tests); 0: PMTUD from 1200 */
     uint32_t prefer_version;       /* server: 0: QUIC v1 before v2 */
-    bool always_retry;
     bool no_gso;                   /* one packet per batch */
     /* qlog of each connection; NULL: none. write with is_end closes it. */
     void (*qlog)(void *ctx, struct alk_conn *conn, struct alk_span data, bool is_end);

@@ -59,10 +59,15 @@ void alk_qstray_versions(struct alk_quic *q, const ngtcp2_path_storage *ps,
 
 static bool may_reset(struct alk_quic *q)
 {
+    uint64_t rate = q->limits.resets_per_second;
+    if (rate == ALK_QUIC_RESETS_NONE) {
+        return false;
+    }
+    alk_time every = rate >= ALK_SECOND ? 1 : ALK_SECOND / rate;
     alk_time passed = q->now - q->resets_at;
-    uint64_t more = passed / ALK_QRESET_EVERY;
+    uint64_t more = passed / every;
     if (more > 0) {
-        q->resets_at += more * ALK_QRESET_EVERY;
+        q->resets_at += more * every;
         more += q->resets_left;
         q->resets_left = more > ALK_QRESETS_BURST ? ALK_QRESETS_BURST : (unsigned)more;
     }

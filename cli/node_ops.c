@@ -125,7 +125,8 @@ static void put_services(struct out o, const struct alk_routes *routes)
         for (size_t k = 0; k < s->alpn_count; k++) {
             (void)yyjson_mut_arr_add_strcpy(o.doc, alpns, s->alpns[k].name);
         }
-        put_text(one, "isolation", s->is_isolated ? "process" : "in-process");
+        bool is_process = s->is_isolated || (s->handler->flags & ALK_HANDLER_SPAWNS) != 0;
+        put_text(one, "isolation", is_process ? "process" : "in-process");
         put_text(one, "require", s->require == ALK_REQUIRE_NONE ? "none" : "identity");
         put_u64(one, "connections", atomic_load(&s->conns_now));
         put_u64(one, "connections_total", atomic_load(&s->conns_total));

@@ -43,7 +43,9 @@ enum {
     ALK_HANDLER_PROCESS = 2,    /* runs in a process of its own unless configured otherwise */
     ALK_HANDLER_PUBLIC = 4,     /* accepts peers without identity and guards each request */
     ALK_HANDLER_DEFAULT_ON = 8, /* runs also when the config does not name it */
-    ALK_HANDLER_CONNECTS = 16   /* its process may open outgoing TCP connections */
+    ALK_HANDLER_CONNECTS = 16,  /* its process may open outgoing TCP connections */
+    ALK_HANDLER_SPAWNS = 32     /* each stream is a process of its own already: the handler
+                                 * stays in the node's, whatever `isolation` says */
 };
 
 enum alk_log_level { ALK_LOG_ERROR, ALK_LOG_WARN, ALK_LOG_INFO, ALK_LOG_DEBUG, ALK_LOG_TRACE };

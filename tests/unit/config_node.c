@@ -54,6 +54,7 @@ static const struct alk_handler exec = {.struct_size = sizeof(exec),
                                         .abi = ALK_HANDLER_ABI,
                                         .name = "exec",
                                         .settings = alk_config_exec_rows,
+                                        .flags = ALK_HANDLER_SPAWNS,
                                         .open = open_nothing};
 static const struct alk_handler forward = {.struct_size = sizeof(forward),
                                            .abi = ALK_HANDLER_ABI,
@@ -231,6 +232,10 @@ static void services_run_as_their_section_says(void **unused)
         {"services: {call: {isolation: process}}", "call", true, false, true},
         {"services: {echo: {alpn: x/echo}}", "echo", true, true, false},
         {"services: {custom: [{alpn: a, exec: [/a]}]}", "a", true, true, false},
+        /* Each of its streams is a process already. */
+        {"services: {custom: [{alpn: a, exec: [/a], isolation: process}]}", "a", true, true, false},
+        {"services: {custom: [{alpn: a, forward: \"unix:/a\", isolation: process}]}", "a", true, true,
+         true},
         {"services: {custom: [{alpn: a, exec: [/a], enabled: false}]}", "a", false, false, false},
     };
     (void)unused;

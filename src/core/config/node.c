@@ -307,8 +307,10 @@ static alk_err fill_service(struct snapshot_dynamic *s, const struct alk_handler
     ret->conf = conf;
     ALK_TRY(
         fill_texts(&s->arena, alk_conf_get(require, "scopes"), &ret->scopes, &ret->scope_count));
-    ret->is_process = isolation == NULL ? (handler->flags & ALK_HANDLER_PROCESS) != 0
-                                        : alk_conf_uint(isolation) == ALK_CONFIG_ISOLATION_PROCESS;
+    ret->is_process = (handler->flags & ALK_HANDLER_SPAWNS) == 0 &&
+                      (isolation == NULL
+                           ? (handler->flags & ALK_HANDLER_PROCESS) != 0
+                           : alk_conf_uint(isolation) == ALK_CONFIG_ISOLATION_PROCESS);
     /* Scopes are somebody's: asking for them is asking for an identity. */
     ret->needs_identity = mode != NULL
                               ? alk_conf_uint(mode) == ALK_CONFIG_REQUIRE_IDENTITY

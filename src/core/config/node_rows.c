@@ -377,14 +377,15 @@ const struct alk_conf_row alk_config_exec_rows[] = {
     {.name = "cwd", .type = ALK_CONF_STRING, .min = 1, .max = PATH_BYTES, .check = check_absolute,
      OF_EXEC, .help = "Working directory. Default: /."},
     {.name = "user", .type = ALK_CONF_STRING, .min = 1, .max = 64, .check = check_user, OF_EXEC,
-     .help = "User to run as, when the node was started as root. Default: host_user."},
+     .help = "User to run as, when the node was started as root; never root. A user that no "
+             "service had at the start needs a restart. Default: host_user."},
     {.name = "env", .type = ALK_CONF_DICT, .sub = variable_row, .max = 256, .fallback = "{}",
      .check = check_env, OF_EXEC,
      .help = "Environment, beside the ALKNET_ variables; nothing is inherited."},
     {.name = "timeout", .type = ALK_CONF_DURATION, .max = 365 * DAY, .fallback = "0", OF_EXEC,
      .help = "Time after which the program is ended. 0: never."},
     {.name = "memory", .type = ALK_CONF_SIZE, .max = 1024 * GIB, .fallback = "0", .unit = "bytes",
-     OF_EXEC, .help = "Address space of one process. 0: no limit."},
+     OF_EXEC, .help = "Memory of one process, for its data and heap (RLIMIT_DATA). 0: no limit."},
     {.name = "max_instances", .type = ALK_CONF_UINT, .min = 1, .max = 10000, .fallback = "64",
      .unit = "processes", OF_EXEC, .help = "Programs of this service that run at one time."},
     {.name = NULL}};

@@ -580,6 +580,7 @@ const struct alk_handler alk_exec_handler = {
     .name = "exec",
     .summary = "a program per stream",
     .settings = alk_config_exec_rows,
+    .flags = ALK_HANDLER_SPAWNS,
     .start = exec_start,
     .stop = exec_stop,
     .open = exec_open,

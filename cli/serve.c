@@ -4,11 +4,11 @@
 #include "ident.h"
 #include "node.h"
 #include "node_ops.h"
-#include "notify.h"
 #include "state.h"
 
 #include "base/text.h"
 #include "core/auth/date.h"
+#include "core/io/signal.h"
 #include "core/store/file.h"
 #include "probe/probe.h"
 
@@ -178,9 +178,9 @@ static int run_serve(struct cli *cli, const struct cli_args *args)
     }
     if (rc == CLI_OK) {
         greet(&s);
-        cli_notify("READY=1\nSTATUS=serving");
+        /* Not before the other commands find admin.sock. */
+        alk_notify("READY=1\nSTATUS=serving");
         alk_endpoint_run(s.ep);
-        cli_notify("STOPPING=1");
     }
     alk_admin_free(s.admin);
     alk_endpoint_free(s.ep);

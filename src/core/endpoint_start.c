@@ -136,7 +136,11 @@ static void find_exec_users(const struct alk_dynamic_config *config,
     size_t count = 0;
     for (size_t i = 0; i < config->service_count && count < ALK_SPAWN_USERS_MAX; i++) {
         const struct alk_conf *user = alk_conf_get(config->services[i].conf, "user");
-        if (config->services[i].is_custom && user != NULL) {
+        bool is_known = !config->services[i].is_custom || user == NULL;
+        for (size_t k = 0; k < count && !is_known; k++) {
+            is_known = strcmp(ret_users[k], alk_conf_str(user)) == 0;
+        }
+        if (!is_known) {
             ret_users[count++] = alk_conf_str(user);
         }
     }
@@ -324,7 +328,6 @@ static void say_hello(struct alk_endpoint *ep)
                    ep->groups[i]->bound.text, ep->loop_count);
     }
     alk_ep_log(ep, ALK_LOG_INFO, "node key %s", ep->key_text);
-    alk_notify("READY=1");
 }
 
 static alk_err start(struct alk_endpoint *ep, char **ret_message)

@@ -209,7 +209,8 @@ static void show_auth(struct conn *c, struct alk_stream *s)
     const struct alk_auth_context *a = alk_conn_auth(c->conn);
     char text[512];
     struct alk_span id = a->identity == NULL ? ALK_LIT("-") : alk_identity_id(a->identity);
-    (void)snprintf(text, sizeof text, "%s %s %s %s " ALK_SPAN_FMT " %u %d %d %d", a->alpn, a->remote,
+    (void)snprintf(text, sizeof text, "%s %s %s %s " ALK_SPAN_FMT " %u %d %d %d", a->alpn,
+                   a->remote,
                    a->sni, a->fingerprints[0], ALK_SPAN_ARG(id),
                    (unsigned)alk_identity_scope_count(a->identity),
                    alk_identity_has_scope(a->identity, ALK_LIT("files:read")),
@@ -393,7 +394,7 @@ const struct alk_handler host_handler = {
     .close = svc_close,
 };
 
-/* --- steps -------------------------------------------------------------------- */
+/* --- steps ---------------------------------------------------------------- */
 
 bool host_is_ready(void *ctx)
 {

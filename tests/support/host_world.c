@@ -32,7 +32,7 @@ uint64_t host_pattern_sum(uint64_t n)
     return sum;
 }
 
-/* --- the world -------------------------------------------------------------------- */
+/* --- the world ------------------------------------------------------------ */
 
 static void on_log(void *ctx, enum alk_log_level level, const char *component, const char *line)
 {
@@ -244,7 +244,7 @@ void host_world_run(struct host_world *w, unsigned ms)
     } while (alk_clock_now() < end);
 }
 
-/* --- the peer ------------------------------------------------------------------------- */
+/* --- the peer ------------------------------------------------------------- */
 
 static void peer_read(struct host_peer *p)
 {

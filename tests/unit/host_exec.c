@@ -195,7 +195,7 @@ static void the_peers_end_is_the_end_of_the_input_alone(void **state)
     host_world_fini(&w);
 }
 
-/* --- ending programs ------------------------------------------------------------------ */
+/* --- ending programs ------------------------------------------------------ */
 
 static bool is_gone(pid_t pid)
 {
@@ -251,7 +251,8 @@ static void what_ignores_term_is_killed(void **state)
     struct host_peer p;
     struct pids pids;
     (void)state;
-    start_two(&w, &p, "exec: [/bin/sh, -c, \"trap '' TERM; sleep 1000 & echo $$; echo $!; wait\"]\n",
+    start_two(&w, &p,
+              "exec: [/bin/sh, -c, \"trap '' TERM; sleep 1000 & echo $$; echo $!; wait\"]\n",
               &pids);
     alk_stream_close(p.stream, 0);
     host_world_run(&w, 50);
@@ -334,7 +335,7 @@ static void the_memory_limit_holds(void **state)
     host_world_fini(&w);
 }
 
-/* --- what a program sees ------------------------------------------------------------------ */
+/* --- what a program sees -------------------------------------------------- */
 
 static void it_has_three_descriptors(void **state)
 {
@@ -468,7 +469,8 @@ static void ending_the_loop_ends_programs(void **state)
     struct host_peer p;
     struct pids pids;
     (void)state;
-    start_two(&w, &p, "exec: [/bin/sh, -c, \"trap '' TERM; sleep 1000 & echo $$; echo $!; wait\"]\n",
+    start_two(&w, &p,
+              "exec: [/bin/sh, -c, \"trap '' TERM; sleep 1000 & echo $$; echo $!; wait\"]\n",
               &pids);
     host_world_fini(&w); /* frees the spawner too, which waits for its children */
     assert_true(is_gone(pids.pid[0]));

@@ -331,7 +331,7 @@ static void a_lost_connection_closes_the_target(void **state)
     target_close(&t);
 }
 
-/* --- the PROXY header -------------------------------------------------------------------- */
+/* --- the PROXY header ----------------------------------------------------- */
 
 static const uint8_t signature[] = "\r\n\r\n\0\r\nQUIT\n";
 

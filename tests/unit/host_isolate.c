@@ -138,7 +138,7 @@ static void resets_and_stops_cross_with_their_codes(void **state)
     host_world_fini(&w);
 }
 
-/* --- failures ------------------------------------------------------------------------------- */
+/* --- failures ------------------------------------------------------------- */
 
 static void a_crash_resets_its_streams_alone_and_the_host_returns(void **state)
 {
@@ -312,7 +312,7 @@ static void another_service_is_not_affected(void **state)
     host_world_fini(&w);
 }
 
-/* --- connections ---------------------------------------------------------------------------------- */
+/* --- connections ---------------------------------------------------------- */
 
 static void the_auth_context_crosses_whole(void **state)
 {

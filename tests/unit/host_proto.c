@@ -13,7 +13,8 @@ static int make_identity(void **state)
     const struct alk_span scopes[] = {ALK_LIT("xmpp"), ALK_LIT("files:*")};
     const struct alk_span actions[] = {ALK_LIT("read"), ALK_LIT("write")};
     const struct alk_grant grants[] = {
-        {.type = ALK_LIT("repo"), .name = ALK_LIT("team/*"), .actions = actions, .action_count = 2}};
+        {.type = ALK_LIT("repo"), .name = ALK_LIT("team/*"), .actions = actions,
+         .action_count = 2}};
     const struct alk_identity_spec spec = {.id = ALK_LIT("laptop"),
                                            .scopes = scopes,
                                            .scope_count = 2,
@@ -30,11 +31,42 @@ static int drop_identity(void **state)
     return 0;
 }
 
+static void sample_auth(struct alk_auth_context *a)
+{
+    a->struct_size = sizeof *a;
+    (void)snprintf(a->alpn, sizeof a->alpn, "my/tool");
+    (void)snprintf(a->remote, sizeof a->remote, "192.0.2.1:5");
+    (void)snprintf(a->local, sizeof a->local, "[::1]:4433");
+    (void)snprintf(a->sni, sizeof a->sni, "node");
+    (void)snprintf(a->log_id, sizeof a->log_id, "0-5");
+    a->transport = ALK_TRANSPORT_TLS;
+    a->cert_kind = ALK_CERT_X509;
+    for (size_t i = 0; i < 4; i++) {
+        (void)snprintf(a->fingerprints[i], sizeof a->fingerprints[i], "spki:%zu", i);
+    }
+    a->is_resumed = true;
+    a->is_confirmed = true;
+    a->source = ALK_AUTH_TLS_KEY;
+    a->identity = identity;
+    a->generation = 9;
+}
+
+static bool has_conn(enum alk_host_type type)
+{
+    return type >= ALK_HOST_OPEN && type != ALK_HOST_QUIT;
+}
+
+static bool has_stream(enum alk_host_type type)
+{
+    return type >= ALK_HOST_STREAM && type <= ALK_HOST_STOP;
+}
+
 /* One of each, with all fields set. */
 static struct alk_host_msg sample(enum alk_host_type type)
 {
     struct alk_host_msg m = {.type = type};
-    struct alk_auth_context *a = &m.u.auth.auth;
+    m.conn = has_conn(type) ? 5 : 0;
+    m.stream = has_stream(type) ? 6 : 0;
     switch (type) {
     case ALK_HOST_HELLO:
         m.u.hello.version = 1;
@@ -61,49 +93,26 @@ static struct alk_host_msg sample(enum alk_host_type type)
         break;
     case ALK_HOST_OPEN:
     case ALK_HOST_AUTH:
-        m.conn = 5;
-        a->struct_size = sizeof *a;
-        (void)snprintf(a->alpn, sizeof a->alpn, "my/tool");
-        (void)snprintf(a->remote, sizeof a->remote, "192.0.2.1:5");
-        (void)snprintf(a->local, sizeof a->local, "[::1]:4433");
-        (void)snprintf(a->sni, sizeof a->sni, "node");
-        (void)snprintf(a->log_id, sizeof a->log_id, "0-5");
-        a->transport = ALK_TRANSPORT_TLS;
-        a->cert_kind = ALK_CERT_X509;
-        for (size_t i = 0; i < 4; i++) {
-            (void)snprintf(a->fingerprints[i], sizeof a->fingerprints[i], "spki:%zu", i);
-        }
-        a->is_resumed = true;
-        a->is_confirmed = true;
-        a->source = ALK_AUTH_TLS_KEY;
-        a->identity = identity;
-        a->generation = 9;
+        sample_auth(&m.u.auth.auth);
         m.u.auth.datagram_max = 1200;
         break;
     case ALK_HOST_CLOSE:
-        m.conn = 5;
         m.u.close.err = ALK_E_RESET;
         m.u.close.code = UINT64_C(0x123456789a);
         m.u.close.reason = ALK_LIT("bye");
         break;
     case ALK_HOST_DATAGRAM:
-        m.conn = 5;
         m.u.bytes = ALK_LIT("dgram");
         break;
     case ALK_HOST_STREAM:
-        m.conn = 5;
-        m.stream = 6;
         m.u.stream.id = 4;
         m.u.stream.is_early = true;
         break;
     case ALK_HOST_OPENED:
-        m.conn = 5;
-        m.stream = 7;
         m.u.opened.err = ALK_E_ONE_STREAM;
         m.u.opened.id = 1;
         break;
     case ALK_HOST_RESOLVE:
-        m.conn = 5;
         m.u.resolve.query = 11;
         m.u.resolve.kind = ALK_CREDENTIAL_TOKEN;
         m.u.resolve.method = ALK_LIT("token");
@@ -112,27 +121,18 @@ static struct alk_host_msg sample(enum alk_host_type type)
         m.u.resolve.token = ALK_LIT("alk_x");
         break;
     case ALK_HOST_RESOLVED:
-        m.conn = 5;
         m.u.resolved.query = 11;
         m.u.resolved.generation = 3;
         m.u.resolved.identity = identity;
         break;
     case ALK_HOST_DENY:
-        m.conn = 5;
         m.u.deny.method = ALK_LIT("token");
         m.u.deny.reason = ALK_LIT("none");
         break;
     case ALK_HOST_DRAIN:
-        m.conn = 5;
-        m.u.value = 77;
-        break;
     case ALK_HOST_FINISH:
     case ALK_HOST_RESET:
     case ALK_HOST_STOP:
-        m.conn = 5;
-        m.stream = 6;
-        m.u.value = 77;
-        break;
     case ALK_HOST_PING:
     case ALK_HOST_PONG:
         m.u.value = 77;

@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-/* --- a handler that makes a relay of its one stream -------------------------------------- */
+/* --- a handler that makes a relay of its one stream ----------------------- */
 
 struct relayed {
     struct host_world w;
@@ -124,7 +124,7 @@ static size_t drain(struct relayed *r, uint64_t *at)
     return total;
 }
 
-/* --- tests -------------------------------------------------------------------------------- */
+/* --- tests ---------------------------------------------------------------- */
 
 static void bytes_go_out_in_order_and_wait_for_room(struct relayed *r)
 {

@@ -209,7 +209,7 @@ static void exec_users_are_allowed(void **state)
     host_world_fini(&w);
 }
 
-/* --- descriptors ---------------------------------------------------------------------------- */
+/* --- descriptors ---------------------------------------------------------- */
 
 /* Calls fn with what each descriptor of a process is. Needs root or the same user
  * and a dumpable process: as root. */
@@ -309,7 +309,7 @@ static void it_loses_no_descriptors_over_many_programs(void **state)
     host_world_fini(&w);
 }
 
-/* --- the endpoint's death ---------------------------------------------------------------------- */
+/* --- the endpoint's death ------------------------------------------------- */
 
 static bool is_gone(pid_t pid)
 {

@@ -69,7 +69,7 @@ struct run {
     char log_id[20];
 };
 
-/* --- service --------------------------------------------------------------------------- */
+/* --- service -------------------------------------------------------------- */
 
 static void service_unref(struct exec_service *s)
 {
@@ -150,7 +150,7 @@ static void exec_stop(void *service)
     service_unref(service);
 }
 
-/* --- the end of a run ---------------------------------------------------------------------- */
+/* --- the end of a run ----------------------------------------------------- */
 
 static void run_free(struct run *r)
 {
@@ -276,7 +276,7 @@ static void on_loop_end(void *ctx)
     run_free(ctx);
 }
 
-/* --- events ------------------------------------------------------------------------------------ */
+/* --- events --------------------------------------------------------------- */
 
 static void refuse_input(struct run *r)
 {
@@ -359,7 +359,7 @@ static void on_proc(void *ctx, struct alk_proc *proc, const struct alk_proc_even
     run_free(r);
 }
 
-/* --- the start of a run ---------------------------------------------------------------------------- */
+/* --- the start of a run --------------------------------------------------- */
 
 /* Descriptors of one program: ours, and those that become 0, 1, 2. */
 struct plumbing {
@@ -547,7 +547,7 @@ static alk_err exec_stream(void *state, struct alk_stream *stream)
     return ALK_OK;
 }
 
-/* --- connections ----------------------------------------------------------------------------------- */
+/* --- connections ---------------------------------------------------------- */
 
 static alk_err exec_open(void *service, struct alk_conn *conn, const struct alk_auth_context *auth,
                          void **ret_state)

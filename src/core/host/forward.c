@@ -68,7 +68,7 @@ struct link {
     size_t head_n;
 };
 
-/* --- service ---------------------------------------------------------------------------- */
+/* --- service -------------------------------------------------------------- */
 
 static void service_unref(struct forward_service *s)
 {
@@ -156,7 +156,7 @@ static void say_down(struct forward_service *s, alk_time now, const char *why)
     s->log(s->log_ctx, ALK_LOG_ERROR, "service", line);
 }
 
-/* --- the end of a link ------------------------------------------------------------------- */
+/* --- the end of a link ---------------------------------------------------- */
 
 static void link_free(struct link *l)
 {
@@ -200,7 +200,7 @@ static void on_loop_end(void *ctx)
     abort_link(ctx, ALK_CODE_SHUTDOWN);
 }
 
-/* --- relaying ------------------------------------------------------------------------------ */
+/* --- relaying ------------------------------------------------------------- */
 
 static void check_end(struct link *l)
 {
@@ -275,7 +275,7 @@ static void start_relay(struct link *l)
     }
 }
 
-/* --- connecting ------------------------------------------------------------------------------ */
+/* --- connecting ----------------------------------------------------------- */
 
 /* A fresh socket takes the header in one piece, or the machine has no memory. */
 static bool send_head(struct link *l)
@@ -442,7 +442,7 @@ static alk_err forward_stream(void *state, struct alk_stream *stream)
     return ALK_OK;
 }
 
-/* --- connections ------------------------------------------------------------------------------- */
+/* --- connections ---------------------------------------------------------- */
 
 static alk_err forward_open(void *service, struct alk_conn *conn,
                             const struct alk_auth_context *auth, void **ret_state)

@@ -35,7 +35,7 @@ _Noreturn static void leave(int status)
     _exit(status);
 }
 
-/* --- sending ------------------------------------------------------------------------ */
+/* --- sending -------------------------------------------------------------- */
 
 static void update_mask(struct host_chan *c)
 {
@@ -119,7 +119,7 @@ static void on_hub_log(void *ctx, enum alk_log_level level, struct alk_conn *con
     say(ctx, level, text);
 }
 
-/* --- credentials ---------------------------------------------------------------------- */
+/* --- credentials ---------------------------------------------------------- */
 
 static void resolve(void *provider, const struct alk_auth_query *query, alk_auth_done_fn *done,
                     void *ctx)
@@ -192,7 +192,7 @@ static void on_auth_failed(void *ctx, struct alk_conn *conn, const char *method,
     }
 }
 
-/* --- start ------------------------------------------------------------------------------- */
+/* --- start ---------------------------------------------------------------- */
 
 struct path_list {
     struct alk_sandbox_path paths[PATHS_MAX];
@@ -328,7 +328,7 @@ static bool on_settings(struct host_chan *c, struct alk_host_msg *m)
     return true;
 }
 
-/* --- messages ------------------------------------------------------------------------------ */
+/* --- messages ------------------------------------------------------------- */
 
 static bool on_ping(struct host_chan *c, struct alk_host_msg *m)
 {
@@ -413,7 +413,7 @@ static void on_channel(void *ctx, unsigned ready)
     update_mask(c);
 }
 
-/* --- the process ------------------------------------------------------------------------------ */
+/* --- the process ---------------------------------------------------------- */
 
 static bool on_turn(void *ctx)
 {

@@ -47,7 +47,7 @@ static void say_value(struct host_stream *h, enum alk_host_type type, uint64_t v
     alk_host_send(h->conn->chan, &m, -1);
 }
 
-/* --- streams: reading ----------------------------------------------------------------- */
+/* --- streams: reading ----------------------------------------------------- */
 
 static size_t rx_room(const struct host_stream *h)
 {
@@ -119,7 +119,7 @@ static void read_stream(struct host_stream *h)
     }
 }
 
-/* --- streams: writing ------------------------------------------------------------------- */
+/* --- streams: writing ----------------------------------------------------- */
 
 static void tx_over(struct host_stream *h)
 {
@@ -181,7 +181,7 @@ static void write_stream(struct host_stream *h)
     }
 }
 
-/* --- streams: all wishes ------------------------------------------------------------------ */
+/* --- streams: all wishes -------------------------------------------------- */
 
 static void flush_stream(struct host_stream *h)
 {
@@ -226,7 +226,7 @@ static void on_stream_fd(void *ctx, unsigned ready)
     alk_list_append(&h->conn->chan->dirty, &h->s.dirty);
 }
 
-/* --- streams: birth and death ---------------------------------------------------------------- */
+/* --- streams: birth and death --------------------------------------------- */
 
 /* Takes the descriptor. NULL: no memory, or the number is in use. */
 static struct host_stream *stream_new(struct host_conn *hc, uint64_t id, uint64_t shown_id, int fd,
@@ -398,7 +398,7 @@ bool alk_host_stream_stop(struct host_chan *c, struct alk_host_msg *m)
     return true;
 }
 
-/* --- connections -------------------------------------------------------------------------- */
+/* --- connections ---------------------------------------------------------- */
 
 static alk_err op_datagram(struct alk_conn *conn, struct alk_span data)
 {

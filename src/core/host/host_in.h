@@ -86,7 +86,7 @@ struct host_late {
     int fd;
 };
 
-/* --- host.c ---------------------------------------------------------------------- */
+/* --- host.c --------------------------------------------------------------- */
 
 /* Sends a message; the process ends when that is impossible. fd -1: none; taken. */
 void alk_host_send(struct host_chan *c, const struct alk_host_msg *m, int fd);
@@ -96,7 +96,7 @@ bool alk_host_try_send(struct host_chan *c, const struct alk_host_msg *m);
 /* Closes a stream's descriptor, now or behind what waits in the queue. */
 void alk_host_close_fd(struct host_chan *c, int fd);
 
-/* --- host_conn.c ------------------------------------------------------------------ */
+/* --- host_conn.c ---------------------------------------------------------- */
 
 /* Handlers of messages. False: the message is impossible, the channel ends. */
 bool alk_host_conn_open(struct host_chan *c, struct alk_host_msg *m);

@@ -28,7 +28,7 @@
 
 static void start_host(struct isolate *iso);
 
-/* --- counting, talking -------------------------------------------------------------------- */
+/* --- counting, talking ---------------------------------------------------- */
 
 struct isolate *alk_isolate_ref(struct isolate *iso)
 {
@@ -71,7 +71,7 @@ static alk_time now(const struct isolate *iso)
     return alk_loop_now(iso->options.loops[0]);
 }
 
-/* --- work for other loops --------------------------------------------------------------------- */
+/* --- work for other loops ------------------------------------------------- */
 
 struct errand {
     struct isolate *iso; /* a reference */
@@ -127,7 +127,7 @@ static void do_fini(void *arg)
     errand_free(e);
 }
 
-/* --- the process's end ----------------------------------------------------------------------------- */
+/* --- the process's end ---------------------------------------------------- */
 
 static void stop_timers(struct isolate *iso)
 {
@@ -279,7 +279,7 @@ void alk_isolate_condemn(struct isolate *iso, uint64_t epoch)
     errand_post(iso->options.loops[0], errand_new(iso, NULL, -1, epoch), do_condemn);
 }
 
-/* --- is it alive? ------------------------------------------------------------------------------------ */
+/* --- is it alive? --------------------------------------------------------- */
 
 static void on_ping(struct alk_timer *timer, void *ctx)
 {
@@ -319,7 +319,7 @@ void alk_isolate_ready(struct isolate *iso, unsigned sandbox)
                     missing);
 }
 
-/* --- the process's start --------------------------------------------------------------------------------- */
+/* --- the process's start -------------------------------------------------- */
 
 /* One channel per shard; ours and theirs. */
 static alk_err make_channels(struct isolate *iso, int *ours, int *theirs)
@@ -405,7 +405,7 @@ static void start_host(struct isolate *iso)
     }
 }
 
-/* --- the proxy ---------------------------------------------------------------------------------------------- */
+/* --- the proxy ------------------------------------------------------------ */
 
 static alk_err proxy_open(void *service, struct alk_conn *conn, const struct alk_auth_context *auth,
                           void **ret_state)
@@ -483,7 +483,7 @@ static void proxy_stop(void *service)
     }
 }
 
-/* --- making ---------------------------------------------------------------------------------------------------- */
+/* --- making --------------------------------------------------------------- */
 
 static void fill_defaults(struct alk_isolate_options *o)
 {

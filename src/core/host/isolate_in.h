@@ -101,7 +101,7 @@ void alk_isolate_unref(struct isolate *iso);
 void alk_isolate_say(const struct isolate *iso, enum alk_log_level level, const char *fmt, ...)
     ALK_PRINTF(3, 4);
 
-/* --- isolate.c: told by shards ------------------------------------------------------ */
+/* --- isolate.c: told by shards -------------------------------------------- */
 
 /* The host has broken the protocol, or its channel is over: kill it. From every
  * loop. */
@@ -110,7 +110,7 @@ void alk_isolate_condemn(struct isolate *iso, uint64_t epoch);
 void alk_isolate_ready(struct isolate *iso, unsigned sandbox);
 void alk_isolate_pong(struct isolate *iso);
 
-/* --- shard.c --------------------------------------------------------------------------- */
+/* --- shard.c -------------------------------------------------------------- */
 
 void alk_shard_init(struct shard *s, struct isolate *iso, unsigned index);
 /* On its loop. A new host's channel; takes the descriptor. */
@@ -131,7 +131,7 @@ void alk_shard_auth_changed(struct shard_conn *c);
 /* Makes sure that the host knows the connection. */
 ALK_NODISCARD alk_err alk_shard_introduce(struct shard_conn *c);
 
-/* --- shard_stream.c ----------------------------------------------------------------------- */
+/* --- shard_stream.c ------------------------------------------------------- */
 
 ALK_NODISCARD alk_err alk_shard_stream_new(struct shard_conn *c, struct alk_stream *stream);
 /* The host is gone. Frees the stream or leaves it to finish what was stated. */

@@ -5,7 +5,7 @@
 
 #define TRANSPORTS_KNOWN ((unsigned)ALK_TRANSPORT_ANY)
 
-/* --- pieces ---------------------------------------------------------------------- */
+/* --- pieces --------------------------------------------------------------- */
 
 static void put_err(struct alk_wr *w, alk_err err)
 {
@@ -74,7 +74,7 @@ static const struct alk_identity *get_identity(const struct alk_mem *mem, struct
     return identity;
 }
 
-/* --- bodies ----------------------------------------------------------------------- */
+/* --- bodies --------------------------------------------------------------- */
 
 static void put_hello(struct alk_wr *w, const struct alk_host_msg *m)
 {
@@ -322,7 +322,7 @@ static void get_nothing(const struct alk_mem *mem, struct alk_rd *r, struct alk_
     (void)m;
 }
 
-/* --- the table ------------------------------------------------------------------------ */
+/* --- the table ------------------------------------------------------------ */
 
 /* Which numbers a message carries. */
 enum { NO_IDS, CONN, CONN_STREAM };

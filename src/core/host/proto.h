@@ -11,8 +11,8 @@
  * starts with HELLO from the endpoint, on the first channel followed by the
  * service's settings as text in SETTINGS pieces; the host answers READY or ERROR.
  * Streams that the endpoint opens have even numbers, the host's odd ones; they
- * are unique per channel and never used again. STREAM carries one descriptor; it comes without it when the
- * receiver has too many open.
+ * are unique per channel and never used again. STREAM carries one descriptor; it
+ * comes without it when the receiver has too many open.
  *
  * What is not in the table for the side and the state, or is too short, too long
  * or malformed, is an error that ends the channel.

@@ -14,7 +14,7 @@
 #define BULK (ALK_RELAY_BLOCK / 2)
 #define READ_MIN ((size_t)4096)
 
-/* --- descriptors ---------------------------------------------------------------------- */
+/* --- descriptors ---------------------------------------------------------- */
 
 /* A pipe has no MSG_NOSIGNAL: a SIGPIPE that this write raised is taken back, one
  * that was pending before stays. */
@@ -69,7 +69,7 @@ static void update_watches(struct alk_relay *p)
     }
 }
 
-/* --- out: stream to descriptor ------------------------------------------------------- */
+/* --- out: stream to descriptor -------------------------------------------- */
 
 static void out_done(struct alk_relay *p)
 {
@@ -132,7 +132,7 @@ static unsigned move_out(struct alk_relay *p)
     return 0;
 }
 
-/* --- in: descriptor to stream ---------------------------------------------------------- */
+/* --- in: descriptor to stream --------------------------------------------- */
 
 static unsigned in_done(struct alk_relay *p, unsigned event)
 {
@@ -270,7 +270,7 @@ static unsigned move_in(struct alk_relay *p)
     return check_expected(p);
 }
 
-/* --- events ------------------------------------------------------------------------------ */
+/* --- events --------------------------------------------------------------- */
 
 /* Does one step of work and tells the owner; p may be gone afterwards. */
 static void work(struct alk_relay *p, bool has_in, unsigned events)
@@ -358,7 +358,7 @@ void alk_relay_run(struct alk_relay *p)
     work(p, true, 0);
 }
 
-/* --- life ----------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 alk_err alk_relay_init(struct alk_relay *p, const struct alk_relay_options *options)
 {

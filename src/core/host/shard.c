@@ -49,7 +49,7 @@ alk_err alk_shard_send(struct shard *s, const struct alk_host_msg *m, int fd, bo
     return err;
 }
 
-/* --- messages from the host --------------------------------------------------------------- */
+/* --- messages from the host ----------------------------------------------- */
 
 static struct shard_conn *find_conn(const struct shard *s, uint64_t id)
 {
@@ -306,7 +306,7 @@ static void on_verdict(struct alk_timer *timer, void *ctx)
     alk_shard_verdicts(s);
 }
 
-/* --- a host comes and goes ----------------------------------------------------------------- */
+/* --- a host comes and goes ------------------------------------------------ */
 
 static void on_loop_end(void *ctx)
 {
@@ -437,7 +437,7 @@ void alk_shard_fini(struct shard *s)
     alk_isolate_unref(iso);
 }
 
-/* --- connections ------------------------------------------------------------------------------ */
+/* --- connections ---------------------------------------------------------- */
 
 static alk_err send_auth(struct shard_conn *c, enum alk_host_type type)
 {

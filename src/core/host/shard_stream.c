@@ -154,7 +154,7 @@ static void on_relay(void *ctx, unsigned events)
     check_over(t);
 }
 
-/* --- birth ------------------------------------------------------------------------------ */
+/* --- birth ---------------------------------------------------------------- */
 
 /* Takes fd. The relay listens from now on. */
 static alk_err attach(struct shard_conn *c, struct alk_stream *stream, uint64_t id, int fd)
@@ -228,7 +228,7 @@ alk_err alk_shard_stream_new(struct shard_conn *c, struct alk_stream *stream)
     return err;
 }
 
-/* --- streams that the host opens ------------------------------------------------------------ */
+/* --- streams that the host opens ------------------------------------------ */
 
 static void answer_opened(struct shard_conn *c, uint64_t id, alk_err err, uint64_t shown_id)
 {
@@ -305,7 +305,7 @@ void alk_shard_credit(struct shard_conn *c)
     }
 }
 
-/* --- statements of the host -------------------------------------------------------------------- */
+/* --- statements of the host ----------------------------------------------- */
 
 bool alk_shard_on_finish(struct shard *s, struct alk_host_msg *m)
 {
@@ -362,7 +362,7 @@ void alk_shard_verdicts(struct shard *s)
     }
 }
 
-/* --- loss ------------------------------------------------------------------------------------------ */
+/* --- loss ----------------------------------------------------------------- */
 
 void alk_shard_stream_lose(struct shard_stream *t)
 {

@@ -140,8 +140,9 @@ static void split(struct alk_span words, char **argv, size_t argc, char **env, s
     env[envc] = NULL;
 }
 
-_Noreturn void alk_spawn_exec_child(const struct alk_spawn_msg *m, const struct alk_spawn_user *user,
-                                    const int *fds, int status_fd)
+_Noreturn void alk_spawn_exec_child(const struct alk_spawn_msg *m,
+                                    const struct alk_spawn_user *user, const int *fds,
+                                    int status_fd)
 {
     char *argv[ALK_SPAWN_ARGS_MAX + 1];
     char *env[ALK_SPAWN_ARGS_MAX + 1];

@@ -8,8 +8,9 @@
 
 /* Becomes the program. On failure writes struct alk_spawn_failure to status_fd
  * and ends; on success that descriptor closes by itself. */
-_Noreturn void alk_spawn_exec_child(const struct alk_spawn_msg *m, const struct alk_spawn_user *user,
-                                    const int *fds, int status_fd);
+_Noreturn void alk_spawn_exec_child(const struct alk_spawn_msg *m,
+                                    const struct alk_spawn_user *user, const int *fds,
+                                    int status_fd);
 struct alk_spawn_failure {
     int sys_errno;
     unsigned stage;

@@ -58,7 +58,7 @@ struct alk_spawner {
     struct alk_list clients;  /* under the lock */
 };
 
-/* --- users ------------------------------------------------------------------------ */
+/* --- users ---------------------------------------------------------------- */
 
 static alk_err add_user(const char *name, struct alk_spawn_user *ret)
 {
@@ -104,7 +104,7 @@ static alk_err find_users(const struct alk_spawner_options *options, struct alk_
     return err;
 }
 
-/* --- life --------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 _Noreturn static void run_spawner(const struct alk_spawner_options *options,
                                   const struct alk_spawn_user *users, size_t user_count, int fd)
@@ -215,11 +215,12 @@ bool alk_spawner_separates(const struct alk_spawner *spawner)
     return spawner->separates;
 }
 
-/* --- channels ------------------------------------------------------------------------ */
+/* --- channels ------------------------------------------------------------- */
 
 static void update_mask(struct spawner_client *c)
 {
-    alk_watch_mask(c->watch, ALK_FD_READ | (alk_channel_has_queue(&c->channel) ? ALK_FD_WRITE : 0U));
+    unsigned write = alk_channel_has_queue(&c->channel) ? (unsigned)ALK_FD_WRITE : 0U;
+    alk_watch_mask(c->watch, ALK_FD_READ | write);
 }
 
 /* Tells every owner once; they may release any process meanwhile. */
@@ -448,7 +449,7 @@ static alk_err client_get(struct alk_spawner *s, struct alk_loop *loop, struct s
     return err;
 }
 
-/* --- requests ---------------------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------- */
 
 static alk_err send_message(struct spawner_client *c, const struct alk_spawn_msg *m, const int *fds,
                             size_t fd_count, bool is_urgent)

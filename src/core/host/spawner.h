@@ -64,7 +64,7 @@ bool alk_spawner_knows(const struct alk_spawner *spawner, const struct alk_handl
 /* Whether hosts run under a user other than the endpoint's. */
 bool alk_spawner_separates(const struct alk_spawner *spawner);
 
-/* --- processes ------------------------------------------------------------------ */
+/* --- processes ------------------------------------------------------------ */
 
 struct alk_proc;
 

@@ -65,7 +65,7 @@ struct spawner {
     uint8_t buf[ALK_SPAWN_MSG_MAX];
 };
 
-/* --- watching ---------------------------------------------------------------------- */
+/* --- watching ------------------------------------------------------------- */
 
 static bool watch(struct spawner *s, struct source *src, uint32_t events)
 {
@@ -113,7 +113,7 @@ static void answer_number(struct client *c, uint64_t id, enum alk_spawn_type typ
     answer(c, &m);
 }
 
-/* --- children ----------------------------------------------------------------------- */
+/* --- children ------------------------------------------------------------- */
 
 static void child_reap(struct spawner *s, struct child *ch)
 {
@@ -200,7 +200,7 @@ static struct child *child_find(struct client *c, uint64_t id)
     return NULL;
 }
 
-/* --- requests ------------------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------- */
 
 static const struct alk_spawn_user *find_user(const struct spawner *s, const char *name)
 {
@@ -378,7 +378,7 @@ static bool client_ready(struct client *c, uint32_t events)
     return err == ALK_OK && request(c, datagram, fds, fd_count);
 }
 
-/* --- the process ----------------------------------------------------------------------- */
+/* --- the process ---------------------------------------------------------- */
 
 /* Keeps what starting and signalling needs, nothing else. */
 static void keep_few_capabilities(void)

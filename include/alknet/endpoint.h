@@ -19,6 +19,7 @@ extern "C" {
 #endif
 
 struct alk_endpoint;
+struct alk_conf_opener; /* the command's; not part of the library's interface yet */
 
 struct alk_endpoint_options {
     size_t struct_size;
@@ -34,6 +35,9 @@ struct alk_endpoint_options {
     const char *qlog_dir;       /* one qlog file per QUIC connection; NULL: none */
     alk_log_fn *log;            /* NULL: the log goes to standard error as configured */
     void *log_ctx;
+    /* Opens `!encrypted` values of the configuration; NULL: they are errors. Borrows
+     * until the endpoint is freed. */
+    const struct alk_conf_opener *opener;
 };
 
 /* Reads and checks the configuration and locks the data directory, but binds
@@ -64,7 +68,7 @@ typedef void alk_reload_fn(void *ctx, alk_err err, const char *message);
 ALK_API void alk_endpoint_reload(struct alk_endpoint *endpoint, alk_reload_fn *done, void *ctx);
 
 /* Address `i` that is really bound ("127.0.0.1:4433"); NULL beyond the last.
- * Static until stop. */
+ * Valid until the next reload or stop. */
 ALK_API const char *alk_endpoint_address(const struct alk_endpoint *endpoint, size_t i);
 /* The node's public key, 52 z-base-32 characters, zero-terminated. */
 ALK_API const char *alk_endpoint_key(const struct alk_endpoint *endpoint);

@@ -149,7 +149,7 @@ static bool copy_options(struct alk_endpoint *ep, const struct alk_endpoint_opti
            find_base_dir(ep) && find_data_dirs(ep, o->data_dir);
 }
 
-static void fill_config_options(struct alk_endpoint *ep)
+static void fill_config_options(struct alk_endpoint *ep, const struct alk_conf_opener *opener)
 {
     ep->config_options = (struct alk_config_options){
         .mem = ep->mem,
@@ -160,6 +160,7 @@ static void fill_config_options(struct alk_endpoint *ep)
         .listen = (const char *const *)(void *)ep->listen,
         .loops = ep->loops_option,
         .handlers = ep->router.configured,
+        .opener = opener,
     };
 }
 
@@ -219,7 +220,7 @@ alk_err alk_endpoint_new(const struct alk_endpoint_options *options, char **ret_
     (void)pthread_mutex_init(&ep->audit_lock, NULL);
     alk_err err = ALK_E_NOMEM;
     if (copy_options(ep, &o)) {
-        fill_config_options(ep);
+        fill_config_options(ep, o.opener);
         err = alk_log_new(ep->mem, STDERR_FD, o.log, o.log_ctx, &ep->log);
     }
     if (err == ALK_OK) {

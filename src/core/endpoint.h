@@ -75,6 +75,7 @@ struct alk_loop_status {
     size_t connections; /* of both transports, now */
     struct alk_quic_stats quic;
     uint64_t tcp_accepted, tcp_refused, tcp_starved;
+    uint64_t tcp_shed;                              /* closed because memory was short */
     uint64_t strays_in, strays_out, strays_dropped; /* datagrams handed between loops */
     uint64_t send_errors;
     struct alk_conn_status *conns; /* NULL unless asked for */

@@ -4,6 +4,7 @@
  *   endpoint.c           options, router, small questions
  *   endpoint_start.c     the order of starting, and of undoing it
  *   endpoint_worker.c    a loop with its sockets and connections
+ *   endpoint_budget.c    memory of TLS connections
  *   endpoint_mail.c      what the first loop tells the others
  *   endpoint_barrier.c   when they all have heard it
  *   endpoint_listen.c    groups of listening sockets
@@ -131,8 +132,9 @@ struct alk_worker {
     struct alk_timer tick; /* while draining, and while a group is retired */
     unsigned mode;         /* ALK_MAIL_* seen */
     alk_time close_until;
-    bool is_done; /* told the first loop that nothing is left */
-    uint64_t tcp_accepted, tcp_refused;
+    bool is_done;            /* told the first loop that nothing is left */
+    struct alk_timer budget; /* runs while there are TLS connections */
+    uint64_t tcp_accepted, tcp_refused, tcp_shed;
     atomic_uint strays_waiting; /* from others, not delivered yet */
     atomic_uint_fast64_t strays_in, strays_out, strays_dropped;
 };
@@ -323,6 +325,13 @@ void alk_worker_close(struct alk_worker *w);
 void alk_worker_free(struct alk_worker *w);
 /* Closes retired sockets that no connection uses any more. */
 void alk_worker_tick(struct alk_worker *w);
+
+/* A loop's part of what the whole node may have; at least 1. */
+size_t alk_worker_share(const struct alk_worker *w, uint64_t whole);
+
+/* --- endpoint_budget.c */
+/* A TLS connection has come. */
+void alk_worker_watch_budget(struct alk_worker *w);
 
 /* --- endpoint_mail.c */
 void alk_mail_init(struct alk_mail *m);

@@ -80,6 +80,7 @@ static void fill(struct alk_worker *w, struct alk_loop_status *ret, bool with_co
     alk_quic_get_stats(w->port->quic, &ret->quic);
     ret->tcp_accepted = w->tcp_accepted;
     ret->tcp_refused = w->tcp_refused;
+    ret->tcp_shed = w->tcp_shed;
     ret->strays_in = atomic_load(&w->strays_in);
     ret->strays_out = atomic_load(&w->strays_out);
     ret->strays_dropped = atomic_load(&w->strays_dropped);

@@ -12,8 +12,9 @@
 
 /* --- limits --------------------------------------------------------------- */
 
-static size_t share(uint64_t whole, size_t loops)
+size_t alk_worker_share(const struct alk_worker *w, uint64_t whole)
 {
+    size_t loops = w->ep->loop_count;
     uint64_t part = (whole + loops - 1) / loops;
     return part == 0 ? 1 : (size_t)part;
 }
@@ -21,14 +22,13 @@ static size_t share(uint64_t whole, size_t loops)
 static struct alk_quic_limits limits_of(const struct alk_worker *w,
                                         const struct alk_config_limits *c)
 {
-    size_t loops = w->ep->loop_count;
     return (struct alk_quic_limits){
-        .connections = share(c->connections, loops),
+        .connections = alk_worker_share(w, c->connections),
         /* Addresses are few: one peer's connections may all meet on one loop. */
         .connections_per_ip = c->connections_per_ip,
-        .handshakes = share(c->handshakes, loops),
+        .handshakes = alk_worker_share(w, c->handshakes),
         .retry_above =
-            c->retry_above == 0 ? ALK_QUIC_RETRY_ALWAYS : share(c->retry_above, loops),
+            c->retry_above == 0 ? ALK_QUIC_RETRY_ALWAYS : alk_worker_share(w, c->retry_above),
         .resets_per_second =
             c->resets_per_second == 0 ? ALK_QUIC_RESETS_NONE : c->resets_per_second,
         .handshake_timeout = c->handshake_timeout,
@@ -37,7 +37,7 @@ static struct alk_quic_limits limits_of(const struct alk_worker *w,
         .streams = c->streams_per_connection,
         .streams_without_identity = c->streams_without_identity,
         .conn_window_max = c->memory_per_connection,
-        .memory = share(c->memory, loops),
+        .memory = alk_worker_share(w, c->memory),
     };
 }
 
@@ -75,6 +75,7 @@ static void on_accepted(void *ctx, int fd, const struct alk_addr *remote)
     };
     if (alk_tcp_sock_serve(w->pump, fd, &how) == ALK_OK) {
         w->tcp_accepted++;
+        alk_worker_watch_budget(w);
     } else {
         w->tcp_refused++;
         alk_gate_leave(w->ep->gate, remote);
@@ -465,6 +466,7 @@ void alk_worker_close(struct alk_worker *w)
     alk_port_free(w->port);
     w->port = NULL;
     alk_timer_stop(w->loop, &w->tick);
+    alk_timer_stop(w->loop, &w->budget);
     alk_snapshot_unref(w->snapshot);
     w->snapshot = NULL;
     alk_index_provider_fini(&w->provider);

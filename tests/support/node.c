@@ -376,7 +376,7 @@ static void on_stream(void *ctx, struct alk_stream *stream, unsigned events)
     }
 }
 
-void client_send(struct client *c, struct alk_span data, bool finish)
+alk_err client_try_send(struct client *c, struct alk_span data, bool finish)
 {
     c->rest = data;
     c->is_finishing = finish;
@@ -386,8 +386,16 @@ void client_send(struct client *c, struct alk_span data, bool finish)
     c->has_reset = false;
     c->stream_gone = false;
     assert_non_null(c->conn);
-    assert_int_equal(alk_conn_open_stream(c->conn, on_stream, c, &c->stream), ALK_OK);
-    write_rest(c);
+    alk_err err = alk_conn_open_stream(c->conn, on_stream, c, &c->stream);
+    if (err == ALK_OK) {
+        write_rest(c);
+    }
+    return err;
+}
+
+void client_send(struct client *c, struct alk_span data, bool finish)
+{
+    assert_int_equal(client_try_send(c, data, finish), ALK_OK);
 }
 
 static bool is_answered(void *ctx)

@@ -82,6 +82,8 @@ void client_open(struct client *c, struct node *n, const char *alpn, unsigned tr
                  const struct alk_key *key);
 /* Opens a stream, writes all of data (borrowed until it is over), finishes. */
 void client_send(struct client *c, struct alk_span data, bool finish);
+/* The same, but it may fail. */
+alk_err client_try_send(struct client *c, struct alk_span data, bool finish);
 /* client_send, waits for the peer's end, and checks that as much came back. */
 void client_echo(struct client *c, struct alk_span data);
 /* Closes and waits until it is closed. */

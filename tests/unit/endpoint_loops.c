@@ -102,7 +102,7 @@ static void nat_close(struct nat *nat)
 
 struct counts {
     bool is_told;
-    uint64_t strays_in, strays_dropped, migrations, tcp_refused, starved;
+    uint64_t strays_in, strays_dropped, migrations, tcp_refused, starved, shed;
     size_t loops_used;
 };
 static void on_status(void *ctx, const struct alk_endpoint_status *s)
@@ -115,6 +115,7 @@ static void on_status(void *ctx, const struct alk_endpoint_status *s)
         c->migrations += s->loops[i].quic.migrations;
         c->tcp_refused += s->loops[i].tcp_refused;
         c->starved += s->loops[i].tcp_starved;
+        c->shed += s->loops[i].tcp_shed;
         c->loops_used += s->loops[i].quic.handshakes_done > 0 ? 1 : 0;
     }
 }
@@ -226,6 +227,56 @@ static void an_address_gets_so_many_connections_and_no_more(void **ctx)
     }
 }
 
+/* A service that reads nothing. */
+static alk_err hoard_stream(void *state, struct alk_stream *stream)
+{
+    (void)state;
+    alk_stream_on(stream, NULL, NULL);
+    return ALK_OK;
+}
+
+#define HOARDERS 90
+
+static bool one_was_closed(void *ctx)
+{
+    const struct client *c = ctx;
+    for (size_t i = 0; i < HOARDERS; i++) {
+        if (c[i].is_closed) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void over_the_memory_limit_the_youngest_tls_connections_go(void **ctx)
+{
+    (void)ctx;
+    static struct client c[HOARDERS];
+    static uint8_t much[600000];
+    static const struct alk_alpn alpns[] = {{"test/hoard", ALK_TRANSPORT_ANY}};
+    struct alk_handler handler = node_echo_handler;
+    const struct alk_handler *handlers[] = {&handler, NULL};
+    struct node n;
+    handler.name = "hoard";
+    handler.alpns = alpns;
+    handler.stream = hoard_stream;
+    node_init(&n, "limits: {memory: 16MiB}\n");
+    node_start(&n, handlers);
+    for (size_t i = 0; i < HOARDERS; i++) {
+        client_open(&c[i], &n, "test/hoard", ALK_TRANSPORT_TLS, NULL);
+        assert_non_null(c[i].conn);
+        client_send(&c[i], alk_span(much, sizeof much), false);
+    }
+    node_until(&n, one_was_closed, c);
+    assert_true(counts_of(&n).shed > 0);
+    assert_false(c[0].is_closed); /* the oldest */
+    assert_true(node_logged(&n, "over the memory limit"));
+    for (size_t i = 0; i < HOARDERS; i++) {
+        client_close(&c[i]);
+    }
+    node_fini(&n);
+}
+
 static void without_descriptors_tcp_is_refused_and_quic_goes_on(void **ctx)
 {
     (void)ctx;
@@ -272,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_connection_keeps_its_loop_when_its_address_changes),
         cmocka_unit_test(misrouted_datagrams_are_handed_to_their_loop),
         cmocka_unit_test(an_address_gets_so_many_connections_and_no_more),
+        cmocka_unit_test(over_the_memory_limit_the_youngest_tls_connections_go),
         cmocka_unit_test(without_descriptors_tcp_is_refused_and_quic_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,6 +147,29 @@ static void a_node_is_freed_with_connections_open(void **ctx)
     node_fini(&n);             /* the client's loop ends with the other one open */
 }
 
+static void a_client_on_the_nodes_own_loop_ends_with_it(void **ctx)
+{
+    (void)ctx;
+    static const char *const alpns[] = {"test/echo", NULL};
+    struct node n;
+    struct client c = {0};
+    node_init(&n, "drain_timeout: 1h\n");
+    node_start(&n, NULL);
+    struct alk_dial_options o = client_options(&n, alpns);
+    c.node = &n;
+    assert_int_equal(alk_dial(alk_endpoint_loop(n.ep), &o, client_calls(), &c, &c.dial), ALK_OK);
+    while (c.conn == NULL) {
+        assert_false(c.is_failed);
+        node_turn(&n, 100);
+    }
+    client_echo(&c, ALK_LIT("to myself"));
+    alk_endpoint_stop(n.ep);
+    client_wait_closed(&c);
+    assert_int_equal(c.code, ALK_CODE_SHUTDOWN);
+    node_until(&n, is_stopped, &n);
+    node_fini(&n);
+}
+
 static bool has_reloaded(void *ctx)
 {
     struct node *n = ctx;
@@ -176,6 +199,7 @@ int main(void)
         cmocka_unit_test(a_second_stop_does_not_wait),
         cmocka_unit_test(a_node_that_never_ran_is_freed),
         cmocka_unit_test(a_node_is_freed_with_connections_open),
+        cmocka_unit_test(a_client_on_the_nodes_own_loop_ends_with_it),
         cmocka_unit_test(signals_reload_and_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

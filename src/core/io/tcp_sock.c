@@ -18,6 +18,11 @@ static void set_dirty(struct alk_tcp_sock *s)
     alk_list_append(&s->pump->tcp_dirty, &s->dirty);
 }
 
+/* A peer whose machine is gone is noticed after a minute and a half. */
+#define PROBE_AFTER_S 45
+#define PROBE_EVERY_S 15
+#define PROBES        3
+
 /* --- in ------------------------------------------------------------------- */
 
 static void read_some(struct alk_tcp_sock *s, alk_time now)
@@ -208,6 +213,10 @@ static struct alk_tcp_sock *sock_new(struct alk_pump *pump, int fd)
         return NULL;
     }
     (void)alk_sock_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    (void)alk_sock_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, PROBE_AFTER_S);
+    (void)alk_sock_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_EVERY_S);
+    (void)alk_sock_set(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
+    (void)alk_sock_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     return s;
 }
 
@@ -267,6 +276,7 @@ alk_err alk_tcp_sock_dial(struct alk_pump *pump, int fd, const struct alk_tcp_co
     struct alk_tcp_options o = options_of(s);
     o.handshake_timeout = connect->dial->connect_timeout;
     o.idle_timeout = connect->dial->idle_timeout;
+    o.keep_alive = connect->dial->keep_alive;
     alk_err err = alk_tcp_client(&o, connect, alk_pump_now(pump), &s->conn);
     if (err != ALK_OK) {
         sock_abandon(s);

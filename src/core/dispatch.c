@@ -317,7 +317,7 @@ static void end_streams(struct alk_conn *conn)
         struct alk_stream *s = ALK_CONTAINER(l, struct alk_stream, all);
         alk_stream_rx_reset(s, conn->close_code);
         alk_stream_gone(s);
-        alk_list_append(&conn->ready, &s->ready);
+        alk_stream_raise(s, ALK_STREAM_CLOSED); /* also with a rest that nobody has read */
     }
     while (!alk_list_is_empty(&conn->ready)) {
         (void)deliver_streams(conn, UINT32_MAX);

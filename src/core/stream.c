@@ -13,6 +13,8 @@ static const struct alk_mem *mem_of(const struct alk_stream *s)
     return s->conn->mem;
 }
 
+static void tell_closed(struct alk_stream *s);
+
 static void dirty(struct alk_stream *s)
 {
     if (!s->is_gone) {
@@ -129,6 +131,7 @@ void alk_stream_consume(struct alk_stream *stream, size_t n)
     trim_rx(stream);
     stream->rx_credit += n;
     dirty(stream);
+    tell_closed(stream);
 }
 
 static alk_err may_write(const struct alk_stream *s)
@@ -231,6 +234,7 @@ void alk_stream_stop(struct alk_stream *stream, uint64_t code)
     stream->is_stopped = true;
     stream->stop_code = code;
     dirty(stream);
+    tell_closed(stream);
 }
 
 void alk_stream_close(struct alk_stream *stream, uint64_t code)
@@ -249,6 +253,7 @@ void alk_stream_close(struct alk_stream *stream, uint64_t code)
     stream->ctx = NULL;
     stream->pending &= (unsigned)ALK_STREAM_CLOSED;
     dirty(stream);
+    tell_closed(stream);
 }
 
 /* --- the transport's side ---------------------------------------------------- */
@@ -303,12 +308,22 @@ void alk_stream_peer_stop(struct alk_stream *s, uint64_t code)
     alk_stream_raise(s, ALK_STREAM_STOPPED);
 }
 
+/* What has arrived, up to a stated end, is the handler's: its last event waits
+ * until that has been read. */
+static void tell_closed(struct alk_stream *s)
+{
+    bool is_unread = alk_buf_len(&s->rx) > 0 && !s->has_reset && !s->is_stopped && !s->is_detached;
+    if (s->is_gone && !is_unread) {
+        alk_stream_raise(s, ALK_STREAM_CLOSED);
+    }
+}
+
 void alk_stream_gone(struct alk_stream *s)
 {
     if (!s->is_gone) {
         s->is_gone = true;
         alk_list_remove(&s->dirty);
-        alk_stream_raise(s, ALK_STREAM_CLOSED);
+        tell_closed(s);
     }
 }
 

@@ -274,6 +274,31 @@ static void a_stream_echoes_and_ends_on_both_sides(void **state)
     assert_int_equal(w.client.closes, 1);
 }
 
+static void the_last_event_waits_for_a_slow_reader(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    world_open(&w, (struct alk_mem_options){0});
+    run(&w);
+    struct alk_stream *s = open_stream(&w);
+    write_all(s, "the whole of it");
+    alk_stream_finish(s);
+    run(&w);
+    alk_stream_finish(w.server.last); /* both directions are over now */
+    run(&w);
+    assert_string_equal(w.server.log, "open stream ");
+    struct alk_span have;
+    assert_int_equal(alk_stream_peek(w.server.last, &have), ALK_OK);
+    assert_true(alk_span_is(have, "the whole of it"));
+    alk_stream_consume(w.server.last, 4);
+    run(&w);
+    assert_string_equal(w.server.log, "open stream ");
+    alk_stream_consume(w.server.last, have.n - 4);
+    run(&w);
+    assert_string_equal(w.server.log, "open stream closed ");
+    world_close(&w);
+}
+
 static void opening_a_stream_is_visible_before_any_byte(void **state)
 {
     (void)state;
@@ -750,6 +775,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_echoes_and_ends_on_both_sides),
+        cmocka_unit_test(the_last_event_waits_for_a_slow_reader),
         cmocka_unit_test(opening_a_stream_is_visible_before_any_byte),
         cmocka_unit_test(a_reset_reaches_the_peer_and_ends_writing),
         cmocka_unit_test(a_stop_shows_at_the_next_write),

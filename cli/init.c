@@ -74,18 +74,23 @@ static void find_owner(struct alk_datadir_options *o)
     }
 }
 
-static int make_dir_and_key(struct init *in)
+static int make_dir(struct init *in)
 {
-    struct alk_rand rand = alk_rand_system();
     struct alk_datadir_options o = {.path = in->dir, .is_create = true, .is_locked = true};
     char why[ALK_DATADIR_WHY] = "";
-    uint8_t seed[32] = {0}, secret[32] = {0};
 
     find_owner(&o);
     alk_err err = alk_datadir_open(&o, why, sizeof why, &in->datadir);
-    if (err == ALK_OK) {
-        err = alk_datadir_key(in->datadir, ALK_DATADIR_KEY, &rand, seed, NULL, why, sizeof why);
-    }
+    return err == ALK_OK ? CLI_OK : cli_fail_err(in->cli, err, why);
+}
+
+static int make_keys(struct init *in)
+{
+    struct alk_rand rand = alk_rand_system();
+    char why[ALK_DATADIR_WHY] = "";
+    uint8_t seed[32] = {0}, secret[32] = {0};
+
+    alk_err err = alk_datadir_key(in->datadir, ALK_DATADIR_KEY, &rand, seed, NULL, why, sizeof why);
     if (err == ALK_OK) {
         alk_key_public_of(seed, in->key);
         err = alk_datadir_secret(in->datadir, &rand, secret, why, sizeof why);
@@ -185,10 +190,16 @@ static int run_init(struct cli *cli, const struct cli_args *args)
         rc = refuse_existing(&in);
     }
     if (rc == CLI_OK) {
-        rc = make_dir_and_key(&in);
+        rc = make_dir(&in);
     }
     if (rc == CLI_OK) {
-        rc = write_config(&in);
+        rc = write_config(&in); /* the last that needs root */
+    }
+    if (rc == CLI_OK) {
+        rc = cli_become_owner(cli, in.dir);
+    }
+    if (rc == CLI_OK) {
+        rc = make_keys(&in);
     }
     if (rc == CLI_OK) {
         rc = make_token(&in, args);

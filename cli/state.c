@@ -5,6 +5,7 @@
 #include "core/frame.h"
 #include "core/host/exec.h"
 #include "core/host/forward.h"
+#include "core/host/privileges.h"
 #include "core/io/admin.h"
 #include "core/io/loop.h"
 #include "core/io/rand.h"
@@ -13,6 +14,7 @@
 #include "probe/probe.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SYSTEM_CONFIG "/etc/alknet/alknet.yaml"
@@ -149,10 +151,28 @@ void cli_state_close(struct cli_state *state)
     state->fixed = NULL;
 }
 
+int cli_become_owner(struct cli *cli, const char *dir)
+{
+    struct stat st;
+
+    if (geteuid() != 0 || stat(dir, &st) != 0 || st.st_uid == 0) {
+        return CLI_OK; /* what is wrong with the directory is told where it is opened */
+    }
+    const struct alk_user owner = {.uid = st.st_uid, .gid = st.st_gid};
+    int error = alk_user_become(&owner, &owner.gid, 1);
+    return error == 0 ? CLI_OK
+                      : cli_fail(cli, CLI_FAILED, "cannot become the owner of %s: %s", dir,
+                                 strerror(error));
+}
+
 int cli_state_datadir(const struct cli_state *state, struct alk_datadir **ret)
 {
     const struct alk_datadir_options o = {.path = state->fixed->data_dir, .is_locked = true};
     char why[ALK_DATADIR_WHY] = "";
+    int rc = cli_become_owner(state->cli, o.path);
+    if (rc != CLI_OK) {
+        return rc;
+    }
     alk_err err = alk_datadir_open(&o, why, sizeof why, ret);
     return err == ALK_OK ? CLI_OK : cli_fail_err(state->cli, err, why);
 }

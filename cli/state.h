@@ -48,7 +48,12 @@ int cli_state_auth(const struct cli_state *state, const char *operation,
 ALK_NODISCARD alk_err cli_store_auth(const struct cli_state *state, const char *operation,
                                      struct yyjson_val *input, char *why, size_t why_size,
                                      struct yyjson_doc **ret_doc);
-/* Opens the data directory under its lock, for as long as no node runs. */
+/* Root becomes the user whose directory that is, for good: whatever that user may
+ * have planted there (a link where SQLite puts its journal) then reaches no further
+ * than the user itself. No effect for others, and for root's own directories. */
+int cli_become_owner(struct cli *cli, const char *dir);
+/* Opens the data directory under its lock, for as long as no node runs; as its
+ * owner. */
 int cli_state_datadir(const struct cli_state *state, struct alk_datadir **ret);
 
 #endif

@@ -203,7 +203,7 @@ alk_err alk_datadir_open(const struct alk_datadir_options *options, char *why, s
     if (err == ALK_OK && options->is_locked) {
         err = lock(dir, note);
     }
-    if (err == ALK_OK && alk_datadir_give(dir) != ALK_OK) {
+    if (err == ALK_OK && dir->lock_fd >= 0 && alk_datadir_give(dir) != ALK_OK) {
         err = alk_say_errno(note, "give away the files in", dir->path);
     }
     if (err != ALK_OK) {

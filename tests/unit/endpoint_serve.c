@@ -262,8 +262,12 @@ static void connections_spread_over_three_loops(void **ctx)
         client_echo(&c[i], alk_span(data, 20000 + i));
         client_close(&c[i]);
     }
-    assert_int_equal(alk_endpoint_status(n.ep, true, on_status, &seen), ALK_OK);
-    node_until(&n, is_told, &seen);
+    /* The loops drop the last connections in their own time. */
+    for (int i = 0; i < 1000 && (i == 0 || seen.connections != 0); i++) {
+        seen = (struct seen){0};
+        assert_int_equal(alk_endpoint_status(n.ep, true, on_status, &seen), ALK_OK);
+        node_until(&n, is_told, &seen);
+    }
     assert_int_equal(seen.quic, CROWD / 2);
     assert_int_equal(seen.tcp, CROWD / 2);
     assert_true(seen.loops_used > 1);

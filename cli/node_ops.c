@@ -5,9 +5,11 @@
 #include "base/text.h"
 #include "core/auth/date.h"
 #include "core/auth/fingerprint.h"
+#include "core/frame.h"
 #include "core/host/spawner.h"
 #include "core/io/loop.h"
 #include "core/io/rand.h"
+#include "core/metrics.h"
 #include "core/store/auth_ops.h"
 
 #include <sys/resource.h>
@@ -132,6 +134,8 @@ static void put_services(struct out o, const struct alk_routes *routes)
         put_u64(one, "connections_total", atomic_load(&s->conns_total));
         put_u64(one, "streams_total", atomic_load(&s->streams_total));
         put_u64(one, "refused_total", atomic_load(&s->refused_total));
+        put_u64(one, "bytes_in", atomic_load(&s->bytes_in));
+        put_u64(one, "bytes_out", atomic_load(&s->bytes_out));
     }
 }
 
@@ -225,6 +229,30 @@ static void op_status(void *ctx, struct alk_admin_call *call)
     ask_status(ctx, call, false, on_status);
 }
 
+static void on_metrics(void *ctx, const struct alk_endpoint_status *st)
+{
+    struct request *r = (struct request *)ctx;
+    struct yyjson_mut_doc *doc = alk_admin_doc(r->call);
+    struct out o = {doc, yyjson_mut_obj(doc)};
+    struct alk_buf text;
+
+    alk_buf_init(&text, NULL, ALK_FRAME_MAX);
+    alk_err err = alk_metrics_print(st, alk_endpoint_routes(r->ep), &text);
+    if (err == ALK_OK) {
+        put_text(o, "text", alk_buf_cstr(&text));
+        alk_admin_done(r->call, o.object);
+    } else {
+        alk_admin_fail(r->call, err, NULL);
+    }
+    alk_buf_fini(&text);
+    alk_free(NULL, r);
+}
+
+static void op_metrics(void *ctx, struct alk_admin_call *call)
+{
+    ask_status(ctx, call, false, on_metrics);
+}
+
 static const char *transport_name(enum alk_transport transport)
 {
     switch (transport) {
@@ -283,6 +311,22 @@ static void op_connections(void *ctx, struct alk_admin_call *call)
 
 /* --- changes ------------------------------------------------------------------ */
 
+/* One line of the audit log for what a local user has asked for. */
+static void audit(struct alk_endpoint *ep, const struct alk_admin_call *call, const char *what,
+                  const char *target, alk_err err)
+{
+    char who[32];
+    (void)snprintf(who, sizeof who, "uid:%u", (unsigned)alk_admin_uid(call));
+    const struct alk_audit_record r = {.who = alk_span_str(who),
+                                       .what = alk_span_str(what),
+                                       .target = alk_span_str(target),
+                                       .remote = "admin",
+                                       .reason = err == ALK_OK ? alk_span(NULL, 0)
+                                                               : alk_span_str(alk_err_text(err)),
+                                       .is_allowed = err == ALK_OK};
+    alk_endpoint_audit(ep, &r);
+}
+
 static void on_reloaded(void *ctx, alk_err err, const char *message)
 {
     struct request *r = (struct request *)ctx;
@@ -320,6 +364,7 @@ static void op_rotate(void *ctx, struct alk_admin_call *call)
 
     alk_err err = alk_datadir_rotate(alk_endpoint_datadir(ep), alk_endpoint_static(ep)->node_key,
                                      &rand, alk_clock_unix(), &rotation, why, sizeof why);
+    audit(ep, call, "key.rotate", "", err);
     if (err != ALK_OK) {
         alk_admin_fail(call, err, why);
         return;
@@ -334,16 +379,31 @@ static void op_rotate(void *ctx, struct alk_admin_call *call)
 
 static void op_stop(void *ctx, struct alk_admin_call *call)
 {
+    struct alk_endpoint *ep = (struct alk_endpoint *)ctx;
+    audit(ep, call, "stop", "", ALK_OK);
     alk_admin_done(call, NULL);
-    alk_endpoint_stop((struct alk_endpoint *)ctx);
+    alk_endpoint_stop(ep);
 }
 
-static void run_auth(void *ctx, struct alk_admin_call *call, const char *name)
+/* audited_as: NULL for what changes nothing. */
+static void run_auth(void *ctx, struct alk_admin_call *call, const char *name,
+                     const char *audited_as)
 {
+    struct alk_endpoint *ep = (struct alk_endpoint *)ctx;
+    struct yyjson_val *input = alk_admin_input(call);
     struct yyjson_mut_val *out = NULL;
     char why[ALK_AUTH_OPS_WHY] = "";
-    alk_err err = alk_endpoint_auth_op((struct alk_endpoint *)ctx, name, alk_admin_input(call),
-                                       alk_admin_doc(call), why, sizeof why, &out);
+    alk_err err =
+        alk_endpoint_auth_op(ep, name, input, alk_admin_doc(call), why, sizeof why, &out);
+    if (audited_as != NULL) {
+        /* A token is known by its prefix, which is new when it is. */
+        const char *prefix = yyjson_mut_get_str(yyjson_mut_obj_get(out, "prefix"));
+        const char *id = yyjson_get_str(yyjson_obj_get(input, "id"));
+        char target[2 * ALK_ID_MAX];
+        (void)snprintf(target, sizeof target, "%s%s%s", id != NULL ? id : "",
+                       id != NULL && prefix != NULL ? "/" : "", prefix != NULL ? prefix : "");
+        audit(ep, call, audited_as, target, err);
+    }
     if (err == ALK_OK) {
         alk_admin_done(call, out);
     } else {
@@ -351,23 +411,24 @@ static void run_auth(void *ctx, struct alk_admin_call *call, const char *name)
     }
 }
 
-#define AUTH_OP(fn, name)                                                                          \
+#define AUTH_OP(fn, name, audited_as)                                                              \
     static void fn(void *ctx, struct alk_admin_call *call)                                         \
     {                                                                                              \
-        run_auth(ctx, call, name);                                                                 \
+        run_auth(ctx, call, name, audited_as);                                                     \
     }
-AUTH_OP(op_token_new, "auth/token/new")
-AUTH_OP(op_token_list, "auth/token/list")
-AUTH_OP(op_token_revoke, "auth/token/revoke")
-AUTH_OP(op_peer_add, "auth/peer/add")
-AUTH_OP(op_peer_list, "auth/peer/list")
-AUTH_OP(op_peer_disable, "auth/peer/disable")
-AUTH_OP(op_peer_enable, "auth/peer/enable")
-AUTH_OP(op_peer_remove, "auth/peer/remove")
+AUTH_OP(op_token_new, "auth/token/new", "token.new")
+AUTH_OP(op_token_list, "auth/token/list", NULL)
+AUTH_OP(op_token_revoke, "auth/token/revoke", "token.revoke")
+AUTH_OP(op_peer_add, "auth/peer/add", "peer.add")
+AUTH_OP(op_peer_list, "auth/peer/list", NULL)
+AUTH_OP(op_peer_disable, "auth/peer/disable", "peer.disable")
+AUTH_OP(op_peer_enable, "auth/peer/enable", "peer.enable")
+AUTH_OP(op_peer_remove, "auth/peer/remove", "peer.remove")
 
 const struct alk_admin_op cli_node_ops[] = {{"node/info", op_info},
                                             {"node/status", op_status},
                                             {"node/connections", op_connections},
+                                            {"node/metrics", op_metrics},
                                             {"node/reload", op_reload},
                                             {"node/rotate", op_rotate},
                                             {"node/stop", op_stop},

@@ -127,8 +127,13 @@ static bool put_connections(struct cli *cli, struct yyjson_val *connections)
     return is_ok;
 }
 
-static int print_answer(struct cli *cli, struct yyjson_val *out, bool is_list)
+static int print_answer(struct cli *cli, struct yyjson_val *out, const char *operation)
 {
+    bool is_list = strcmp(operation, "node/connections") == 0;
+    if (strcmp(operation, "node/metrics") == 0) {
+        (void)fputs(text_in(out, "text"), cli->out);
+        return CLI_OK;
+    }
     if (cli->is_json) {
         struct yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         return cli_print_json(cli, doc, yyjson_val_mut_copy(doc, out));
@@ -149,16 +154,18 @@ static int run_status(struct cli *cli, const struct cli_args *args)
     struct yyjson_doc *doc = NULL;
     struct yyjson_val *out = NULL;
     char why[1024] = "";
-    bool is_list = cli_has(args, "connections");
+    const char *operation = cli_has(args, "metrics")       ? "node/metrics"
+                            : cli_has(args, "connections") ? "node/connections"
+                                                           : "node/status";
 
     int rc = cli_state_open(cli, args, false, &state);
     if (rc == CLI_OK) {
-        alk_err err = cli_state_ask(&state, is_list ? "node/connections" : "node/status",
-                                    alk_span_str(""), why, sizeof why, &doc, &out);
+        alk_err err =
+            cli_state_ask(&state, operation, alk_span_str(""), why, sizeof why, &doc, &out);
         if (err == ALK_E_UNREACHABLE) {
             rc = cli_fail(cli, CLI_UNREACHABLE, "no node runs in %s", state.fixed->data_dir);
         } else {
-            rc = err == ALK_OK ? print_answer(cli, out, is_list) : cli_fail_err(cli, err, why);
+            rc = err == ALK_OK ? print_answer(cli, out, operation) : cli_fail_err(cli, err, why);
         }
     }
     yyjson_doc_free(doc);
@@ -173,11 +180,16 @@ const struct cli_command cli_status_command = {
                "configuration it uses, its services with their counters, and what it has used. "
                "Exit status 4 when none runs.",
     .sets = {(const struct cli_opt[]){
-                 {.name = "connections", .help = "List the connections instead."}, {.name = NULL}},
+                 {.name = "connections", .help = "List the connections instead."},
+                 {.name = "metrics",
+                  .help = "Print counters and histograms in Prometheus' text format instead, for "
+                          "node_exporter's textfile collector or a scraper of your own."},
+                 {.name = NULL}},
              cli_state_opts, cli_json_opts},
     .examples =
         (const struct cli_example[]){{"alknet status", "how it is doing"},
                                      {"alknet status --connections", "who is connected"},
                                      {"alknet status --json | jq .services", "for a program"},
+                                     {"alknet status --metrics", "for Prometheus"},
                                      {NULL, NULL}},
     .run = run_status};

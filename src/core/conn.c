@@ -262,8 +262,16 @@ void alk_conn_resolve(struct alk_conn *conn, const char *method,
     hub->auth.provider->resolve(hub->auth.provider_ctx, &full, answered, q);
 }
 
+void alk_conn_count_refused(struct alk_conn *conn)
+{
+    if (conn->service != NULL) {
+        (void)atomic_fetch_add_explicit(&conn->service->refused_total, 1, memory_order_relaxed);
+    }
+}
+
 void alk_conn_deny(struct alk_conn *conn, const char *method, const char *reason)
 {
     count_failure(conn, method, reason);
+    alk_conn_count_refused(conn);
     alk_conn_close(conn, ALK_CODE_AUTH, ALK_LIT("authentication required"));
 }

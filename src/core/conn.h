@@ -114,6 +114,7 @@ struct alk_conn {
     unsigned auth_failures;
     unsigned streams_open;
     alk_time opened_at;
+    uint64_t counted_in, counted_out; /* bytes that the service's counters hold already */
 
     struct alk_list streams; /* all */
     struct alk_list ready;   /* streams with pending events */
@@ -136,6 +137,8 @@ void alk_conn_raise(struct alk_conn *conn, unsigned events);
 /* The peer, the transport or a timer ended it; the first caller's reason stays. */
 void alk_conn_raise_closed(struct alk_conn *conn, alk_err err, uint64_t code,
                            struct alk_span reason);
+/* For the service's counter: not let in. */
+void alk_conn_count_refused(struct alk_conn *conn);
 /* Queues a datagram for the handler; dropped and counted when 64 wait. */
 void alk_conn_rx_datagram(struct alk_conn *conn, struct alk_span data);
 

@@ -82,6 +82,7 @@ static void call_open(struct alk_conn *conn)
     }
     if (err == ALK_E_FORBIDDEN) {
         audit(conn, "open", false);
+        alk_conn_count_refused(conn);
         alk_conn_close(conn, ALK_CODE_FORBIDDEN, ALK_LIT("not permitted"));
         return;
     }
@@ -235,6 +236,7 @@ static void announce(struct alk_conn *conn, struct alk_stream *s)
     s->is_announced = true;
     if (conn->service != NULL) {
         (void)atomic_fetch_add_explicit(&conn->service->streams_total, 1, memory_order_relaxed);
+        s->announced_at = conn->hub->now;
     }
     if (conn->is_closing) {
         s->is_detached = true;
@@ -265,6 +267,9 @@ static void deliver_stream(struct alk_conn *conn, struct alk_stream *s)
     }
     if (s->is_gone && ((events & ALK_STREAM_CLOSED) != 0 || s->is_detached)) {
         /* A handler that never said who listens loses the stream with its end. */
+        if (s->announced_at != 0 && conn->service != NULL) {
+            alk_histogram_add(&conn->service->stream_times, conn->hub->now - s->announced_at);
+        }
         conn->ops->stream_free(s);
         if (conn->hub->is_draining && conn->is_server && conn->streams_open == 0) {
             alk_conn_close(conn, ALK_CODE_SHUTDOWN, ALK_LIT("shutting down"));
@@ -337,6 +342,8 @@ static void end(struct alk_conn *conn)
         }
         if (conn->service != NULL) {
             (void)atomic_fetch_sub_explicit(&conn->service->conns_now, 1, memory_order_relaxed);
+            alk_histogram_add(&conn->service->conn_times, conn->hub->now - conn->opened_at);
+            alk_metrics_count_bytes(conn);
         }
     } else if (conn->on_unopened != NULL) {
         conn->on_unopened(conn->service_state, conn);

@@ -73,6 +73,17 @@ static void list_connections(const struct alk_worker *w, struct alk_loop_status 
     }
 }
 
+static void count_bytes(struct alk_worker *w)
+{
+    struct alk_link *e = alk_list_first(&w->pump->hub.conns);
+    for (; e != NULL; e = alk_list_next(&w->pump->hub.conns, e)) {
+        struct alk_conn *conn = ALK_CONTAINER(e, struct alk_conn, all);
+        if (conn->conn_state == ALK_CONN_OPEN) {
+            alk_metrics_count_bytes(conn);
+        }
+    }
+}
+
 static void fill(struct alk_worker *w, struct alk_loop_status *ret, bool with_connections)
 {
     (void)alk_pump_now(w->pump);
@@ -88,6 +99,7 @@ static void fill(struct alk_worker *w, struct alk_loop_status *ret, bool with_co
         ret->tcp_starved += l->acceptor == NULL ? 0 : alk_acceptor_starved(l->acceptor);
         ret->send_errors += l->sock == NULL ? 0 : l->sock->udp.send_errors;
     }
+    count_bytes(w);
     if (with_connections) {
         list_connections(w, ret);
     }

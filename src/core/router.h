@@ -13,6 +13,7 @@
 #include "alknet/handler.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "core/metrics.h"
 
 #include <stdatomic.h>
 
@@ -38,6 +39,8 @@ struct alk_service {
     void (*retire)(struct alk_service *service, void *ctx);
     void *retire_ctx;
     atomic_uint_fast64_t conns_now, conns_total, streams_total, refused_total;
+    atomic_uint_fast64_t bytes_in, bytes_out; /* see alk_metrics_count_bytes */
+    struct alk_histogram conn_times, stream_times;
 };
 
 struct alk_service *alk_service_ref(struct alk_service *service);

@@ -59,6 +59,7 @@ struct alk_stream {
     uint64_t tx_peer_code;           /* of the peer's stop */
     uint64_t reset_code, stop_code; /* ours, once is_reset / is_stopped */
 
+    alk_time announced_at; /* to a service; 0: not, or opened by this side */
     unsigned pending;   /* event bits not delivered yet */
     bool is_local;      /* opened by this side */
     bool is_early;      /* came as 0-RTT */

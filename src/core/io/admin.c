@@ -29,6 +29,7 @@ struct client {
     struct alk_list calls;
     size_t call_count;
     alk_time active_at;
+    uid_t uid;
     bool has_eof;
     bool is_broken; /* to be closed as soon as nothing of it is on the stack */
 };
@@ -52,6 +53,7 @@ struct alk_admin_call {
     struct alk_link in; /* client->calls */
     const struct alk_mem *mem;
     struct client *client; /* NULL: gone, or the request was aborted */
+    uid_t uid;
     struct alk_frame frame;
     struct yyjson_mut_doc *doc;
 };
@@ -64,6 +66,11 @@ static void client_close(struct client *c);
 struct yyjson_val *alk_admin_input(const struct alk_admin_call *call)
 {
     return yyjson_obj_get(call->frame.payload, "input");
+}
+
+uid_t alk_admin_uid(const struct alk_admin_call *call)
+{
+    return call->uid;
 }
 
 struct yyjson_mut_doc *alk_admin_doc(const struct alk_admin_call *call)
@@ -199,6 +206,7 @@ static alk_err start_call(struct client *c, struct alk_frame *frame)
     }
     call->mem = c->admin->mem;
     call->client = c;
+    call->uid = c->uid;
     call->doc = doc;
     call->frame = *frame;
     *frame = (struct alk_frame){.doc = NULL};
@@ -356,18 +364,19 @@ static void client_close(struct client *c)
     }
 }
 
-static bool may_use(const struct alk_admin *admin, int fd)
+static bool may_use(const struct alk_admin *admin, int fd, uid_t *ret_uid)
 {
     struct ucred peer;
     socklen_t n = sizeof peer;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) != 0) {
         return false;
     }
+    *ret_uid = peer.uid;
     return peer.uid == 0 || peer.uid == geteuid() || (admin->has_owner && peer.uid == admin->uid);
 }
 
 /* Takes fd. */
-static alk_err client_new(struct alk_admin *admin, int fd)
+static alk_err client_new(struct alk_admin *admin, int fd, uid_t uid)
 {
     struct client *c = ALK_NEW(admin->mem, struct client);
     if (c == NULL) {
@@ -376,6 +385,7 @@ static alk_err client_new(struct alk_admin *admin, int fd)
     }
     c->admin = admin;
     c->fd = fd;
+    c->uid = uid;
     c->active_at = alk_loop_now(admin->loop);
     alk_buf_init(&c->rx, admin->mem, IN_MAX);
     alk_buf_init(&c->tx, admin->mem, OUT_MAX);
@@ -424,11 +434,13 @@ static void on_listen(void *ctx, unsigned ready)
     if (fd < 0) {
         return;
     }
-    if (!may_use(admin, fd)) {
+    uid_t uid;
+    if (!may_use(admin, fd, &uid)) {
         (void)close(fd);
         return;
     }
-    if (client_new(admin, fd) == ALK_OK && (admin->sweep.at == 0 || admin->sweep.at == ALK_NEVER)) {
+    if (client_new(admin, fd, uid) == ALK_OK &&
+        (admin->sweep.at == 0 || admin->sweep.at == ALK_NEVER)) {
         alk_timer_set(admin->loop, &admin->sweep, alk_loop_now(admin->loop) + SWEEP);
     }
 }

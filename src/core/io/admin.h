@@ -40,6 +40,8 @@
 struct alk_admin_call;
 /* The request's input: borrows until the answer. NULL when there is none. */
 struct yyjson_val *alk_admin_input(const struct alk_admin_call *call);
+/* Whose process asks: for the audit log. */
+uid_t alk_admin_uid(const struct alk_admin_call *call);
 /* Where the output is built; never NULL. Freed with the call. */
 struct yyjson_mut_doc *alk_admin_doc(const struct alk_admin_call *call);
 /* Takes call. output: a value of alk_admin_doc; NULL is {}. */

@@ -25,7 +25,7 @@ static int run_reload(struct cli *cli, const struct cli_args *args)
     alk_err err =
         cli_state_ask(&state, "node/reload", alk_span_str(""), why, sizeof why, &doc, &out);
     if (err == ALK_E_UNREACHABLE) {
-        rc = cli_fail(cli, CLI_FAILED, "no node runs in %s: %s", state.fixed->data_dir, why);
+        rc = cli_fail(cli, CLI_UNREACHABLE, "no node runs in %s", state.fixed->data_dir);
     } else if (err != ALK_OK) {
         (void)fprintf(cli->err, "%s%s", why,
                       why[0] != '\0' && strchr(why, '\n') != NULL ? "" : "\n");

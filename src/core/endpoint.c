@@ -188,10 +188,8 @@ static alk_err read_static(struct alk_endpoint *ep, char **ret_message)
         }
     }
     if (err == ALK_OK) {
-        err = alk_ep_datadir_open(ep, config, ret_message);
-    }
-    if (err == ALK_OK) {
         alk_log_configure(ep->log, dynamic);
+        err = alk_ep_datadir_open(ep, config, ret_message);
     }
     alk_static_config_unref(config);
     alk_dynamic_config_unref(dynamic);

@@ -5,6 +5,7 @@
 
 #include "core/auth/identity.h"
 #include "support/check.h"
+#include "support/oom.h"
 
 static const struct alk_identity *identity;
 
@@ -359,6 +360,24 @@ static void long_texts_are_cut_and_long_messages_refused(void **state)
               ALK_E_MALFORMED);
 }
 
+static alk_err parse_open(const struct alk_mem *mem, void *ctx)
+{
+    const struct alk_span *text = ctx;
+    struct alk_host_msg got;
+    ALK_TRY(alk_host_msg_parse(mem, *text, 0, ALK_HOST_SERVING, &got));
+    alk_host_msg_fini(&got);
+    return ALK_OK;
+}
+
+static void an_identity_without_memory_fails_cleanly(void **state)
+{
+    uint8_t text[4096];
+    struct alk_host_msg m = sample(ALK_HOST_OPEN);
+    struct alk_span s = put(text, sizeof text, &m);
+    (void)state;
+    oom_sweep(parse_open, &s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +390,7 @@ int main(void)
         cmocka_unit_test(only_stream_carries_a_descriptor),
         cmocka_unit_test(an_error_of_a_newer_build_is_internal),
         cmocka_unit_test(long_texts_are_cut_and_long_messages_refused),
+        cmocka_unit_test(an_identity_without_memory_fails_cleanly),
     };
     return cmocka_run_group_tests(tests, make_identity, drop_identity);
 }

@@ -21,7 +21,7 @@ enum cli_exit {
     CLI_OK = 0,
     CLI_FAILED = 1,
     CLI_USAGE = 2,
-    CLI_REFUSED = 3,     /* not permitted, or the node's key changed */
+    CLI_REFUSED = 3, /* not permitted, or the node's key changed */
     CLI_UNREACHABLE = 4
 };
 
@@ -38,11 +38,11 @@ enum cli_complete {
 
 struct cli_opt {
     const char *name;  /* long, without dashes; NULL ends a set */
-    char letter;       /* 0: none */
     const char *value; /* how --help names the value; NULL: a flag */
-    enum cli_complete complete;
-    bool is_many; /* may be given more than once; otherwise the second is an error */
     const char *help;
+    enum cli_complete complete;
+    char letter;  /* 0: none */
+    bool is_many; /* may be given more than once; otherwise the second is an error */
 };
 
 struct cli_arg {
@@ -75,14 +75,14 @@ typedef int cli_run_fn(struct cli *cli, const struct cli_args *args);
 
 struct cli_command {
     const char *name;
-    const char *summary; /* one line, lower case, without full stop */
-    const char *purpose; /* for --help and the manual: a paragraph or two */
+    const char *summary;                      /* one line, lower case, without full stop */
+    const char *purpose;                      /* for --help and the manual: a paragraph or two */
     const struct cli_opt *sets[CLI_SETS_MAX]; /* option sets; NULL: no more */
     const struct cli_arg *args;               /* NULL: none */
     const struct cli_example *examples;
-    const struct cli_section *sections;          /* for the manual; NULL: none */
+    const struct cli_section *sections;           /* for the manual; NULL: none */
     const struct cli_command *const *subcommands; /* NULL-terminated; NULL: none */
-    bool has_default; /* with subcommands: runs without one too */
+    bool has_default;                             /* with subcommands: runs without one too */
     bool is_hidden;
     cli_run_fn *run;
 };
@@ -105,8 +105,8 @@ struct cli_args {
 /* Parses what follows the command's name (argv[0] is the first word after it).
  * CLI_OK: *ret is filled. CLI_USAGE: a message was written to err. Strings borrow
  * from argv. */
-int cli_parse(const struct cli_command *command, int argc,
-              const char *const *argv, FILE *err, struct cli_args *ret);
+int cli_parse(const struct cli_command *command, int argc, const char *const *argv, FILE *err,
+              struct cli_args *ret);
 
 bool cli_has(const struct cli_args *args, const char *name);
 /* The value, or NULL. */

@@ -47,8 +47,8 @@ struct cli_bench {
     uint64_t left;
     uint8_t answer[8];
     size_t answer_n;
-    unsigned open;       /* requests under way */
-    bool wants_more;     /* a request could not be opened */
+    unsigned open;   /* requests under way */
+    bool wants_more; /* a request could not be opened */
     alk_time dialed_at;
 };
 

@@ -55,12 +55,12 @@ int cli_completion(struct cli *cli, const char *shell);
  * line starts at column `at`. "\n" ends a line. */
 void cli_wrap(FILE *out, const char *text, unsigned at, unsigned indent, unsigned width);
 
-#define CLI_BOLD "\033[1m"
-#define CLI_DIM "\033[2m"
-#define CLI_RED "\033[31m"
-#define CLI_GREEN "\033[32m"
+#define CLI_BOLD   "\033[1m"
+#define CLI_DIM    "\033[2m"
+#define CLI_RED    "\033[31m"
+#define CLI_GREEN  "\033[32m"
 #define CLI_YELLOW "\033[33m"
-#define CLI_RESET "\033[0m"
+#define CLI_RESET  "\033[0m"
 /* The sequence, or "" without colours. */
 const char *cli_color(const struct cli *cli, const char *sequence);
 

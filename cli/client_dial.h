@@ -13,10 +13,10 @@ struct cli_dial {
     struct cli_client *client;
     struct alk_client_calls calls; /* the command's */
     void *ctx;
-    struct alk_dial *dial;    /* until opened or failed */
+    struct alk_dial *dial; /* until opened or failed */
     struct alk_timer progress;
-    bool has_progress;        /* a line is on the screen */
-    bool is_mute;             /* the client is being closed */
+    bool has_progress; /* a line is on the screen */
+    bool is_mute;      /* the client is being closed */
     /* A rotation that is being asked for. */
     alk_err first_err;
     char first_message[512];

@@ -46,20 +46,20 @@ static void put_quoted(FILE *out, struct alk_span s)
 
 static size_t mark_end(struct alk_span s)
 {
-    struct alk_span rest = alk_span_tail(s, 1);
+    struct alk_span rest = {s.p + 1, s.n - 1};
     size_t n = alk_span_find(rest, s.p[0]);
     return n == 0 || n == rest.n || rest.p[0] == ' ' ? 0 : n;
 }
 
 static bool is_mark(struct alk_span s)
 {
-    return s.n > 0 && (s.p[0] == '`' || s.p[0] == '*') && mark_end(s) > 0;
+    return s.n > 2 && s.p != NULL && (s.p[0] == '`' || s.p[0] == '*') && mark_end(s) > 0;
 }
 
 /* One marked word as a macro line, with the punctuation that sticks to it. */
 static struct alk_span put_mark(FILE *out, struct alk_span s)
 {
-    size_t n = mark_end(s);
+    size_t n = mark_end(s); /* is_mark said so */
     (void)fprintf(out, s.p[0] == '`' ? ".Ql " : ".Ar ");
     put_quoted(out, alk_span(s.p + 1, n));
     s = alk_span_tail(s, n + 2);
@@ -98,7 +98,7 @@ static size_t sentence(struct alk_span s)
 
 static void put_paragraph(FILE *out, struct alk_span s)
 {
-    while (s.n > 0) {
+    while (s.n > 0 && s.p != NULL) {
         size_t mark = next_mark(s);
         if (mark == 0) {
             s = put_mark(out, s);

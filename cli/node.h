@@ -7,7 +7,7 @@
 #include "base/span.h"
 #include "core/store/known_nodes.h"
 
-#define CLI_PORT 4433
+#define CLI_PORT     4433
 #define CLI_NODE_MAX 600 /* bytes of an address */
 
 struct cli_node {

@@ -32,30 +32,30 @@ typedef void cli_splice_fn(void *ctx, struct cli_splice *splice);
 struct cli_splice {
     /* Set by the caller, the rest zero. */
     struct alk_loop *loop;
-    int in_fd, out_fd;     /* may be the same socket */
-    bool ends_with_peer;   /* when the peer has finished, in_fd is not waited for */
+    int in_fd, out_fd;   /* may be the same socket */
+    bool ends_with_peer; /* when the peer has finished, in_fd is not waited for */
     cli_splice_fn *done;
     void *ctx;
     /* For the caller to read in done. */
     enum cli_splice_end end;
     uint64_t code;
-    int error; /* errno */
+    int error;                    /* errno */
     uint64_t bytes_in, bytes_out; /* read from in_fd, written to out_fd */
     /* Private. */
     struct alk_stream *stream;
     struct alk_watch *in_watch, *out_watch; /* the same one for one socket */
-    struct alk_timer kick;  /* for descriptors that cannot be watched */
+    struct alk_timer kick;                  /* for descriptors that cannot be watched */
     bool in_is_file, out_is_file;
     struct alk_chunk *block; /* read, not taken by the stream yet: [0, block_n) */
     size_t block_n;
     struct alk_chunk *tail; /* what the stream still held when it closed */
     size_t tail_at;
-    bool in_over;   /* no more reading */
-    bool out_over;  /* no more writing */
-    bool got_end;   /* the peer finished */
-    bool is_full;   /* the stream takes no more now */
-    bool is_done;   /* done was called, or stop */
-    unsigned mask;  /* of one socket's watch, or of in_watch; out in bit 2 */
+    bool in_over;  /* no more reading */
+    bool out_over; /* no more writing */
+    bool got_end;  /* the peer finished */
+    bool is_full;  /* the stream takes no more now */
+    bool is_done;  /* done was called, or stop */
+    unsigned mask; /* of one socket's watch, or of in_watch; out in bit 2 */
 };
 
 /* Joins; takes the stream (its callbacks are the splice's from now on). *s must

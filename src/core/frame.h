@@ -15,11 +15,11 @@
 
 #include <yyjson.h>
 
-#define ALK_FRAME_MAX ((size_t)1 << 20)       /* bytes of the JSON text */
-#define ALK_FRAME_MAX_UNKNOWN ((size_t)65536) /* without identity */
-#define ALK_FRAME_ID_MAX 64
-#define ALK_JSON_DEPTH_MAX 64
-#define ALK_JSON_VALUES_MAX 65536
+#define ALK_FRAME_MAX         ((size_t)1 << 20) /* bytes of the JSON text */
+#define ALK_FRAME_MAX_UNKNOWN ((size_t)65536)   /* without identity */
+#define ALK_FRAME_ID_MAX      64
+#define ALK_JSON_DEPTH_MAX    64
+#define ALK_JSON_VALUES_MAX   65536
 
 /* Reads a JSON text under the policy above. *ret is freed with yyjson_doc_free.
  * ALK_E_MALFORMED: not such a text. ALK_E_TOO_BIG: too deep or too many values.
@@ -27,8 +27,7 @@
 ALK_NODISCARD alk_err alk_json_parse(struct alk_span text, struct yyjson_doc **ret);
 /* Appends a value as one line of JSON, or indented by two for people.
  * ALK_E_NOMEM, ALK_E_TOO_BIG. */
-ALK_NODISCARD alk_err alk_json_put(struct alk_buf *b, struct yyjson_mut_val *value,
-                                   bool is_pretty);
+ALK_NODISCARD alk_err alk_json_put(struct alk_buf *b, struct yyjson_mut_val *value, bool is_pretty);
 
 /* Cuts one frame off the front of `in`.
  * ALK_OK: *ret_body is its JSON text (borrows from in), *ret_used its bytes with

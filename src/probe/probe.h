@@ -26,12 +26,12 @@
 
 #include "alknet/handler.h"
 
-#define ALK_PING_ALPN "alknet/ping"
-#define ALK_BENCH_ALPN "alknet/bench"
-#define ALK_ID_ALPN "alknet/id"
-#define ALK_BENCH_SCOPE "bench"
+#define ALK_PING_ALPN       "alknet/ping"
+#define ALK_BENCH_ALPN      "alknet/bench"
+#define ALK_ID_ALPN         "alknet/id"
+#define ALK_BENCH_SCOPE     "bench"
 #define ALK_PING_STREAM_MAX ((size_t)65536)
-#define ALK_BENCH_HEAD 9 /* bytes of a request: letter and u64, big-endian */
+#define ALK_BENCH_HEAD      9 /* bytes of a request: letter and u64, big-endian */
 
 extern const struct alk_handler alk_ping_handler;  /* name "ping" */
 extern const struct alk_handler alk_bench_handler; /* name "bench" */

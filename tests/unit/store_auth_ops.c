@@ -47,8 +47,7 @@ static const struct alk_conf_row auth_rows[] = {
 
 static int setup(void **state)
 {
-    static const char conf[] =
-        "peers:\n\n  - {id: boss, keys: [\"" KEY2 "\"], scopes: [admin]}\n";
+    static const char conf[] = "peers:\n\n  - {id: boss, keys: [\"" KEY2 "\"], scopes: [admin]}\n";
     struct fixture *f = (struct fixture *)calloc(1, sizeof *f);
     struct alk_conf_errors errors = {.text = NULL};
     assert_non_null(f);

@@ -31,8 +31,8 @@
 #include <yyjson.h>
 
 #define ALK_ADMIN_CLIENTS_MAX 32
-#define ALK_ADMIN_CALLS_MAX 16 /* under way, per client */
-#define ALK_ADMIN_IDLE (60 * ALK_SECOND)
+#define ALK_ADMIN_CALLS_MAX   16 /* under way, per client */
+#define ALK_ADMIN_IDLE        (60 * ALK_SECOND)
 
 /* One request. Answered exactly once, with done or fail, inside fn or later; that
  * frees it. Answering after the client has gone is right and does nothing. All

@@ -195,7 +195,7 @@ static alk_err stored(struct work *w, alk_err err)
 
 static alk_err token_new(struct work *w)
 {
-    struct alk_span scopes[ALK_SCOPES_MAX];
+    struct alk_span scopes[ALK_SCOPES_MAX] = {{NULL, 0}};
     struct alk_auth_db_token_spec spec = {.scopes = scopes};
     struct yyjson_val *expires = yyjson_obj_get(w->input, "expires");
     char token[ALK_TOKEN_SIZE];
@@ -256,7 +256,7 @@ static alk_err token_list(struct work *w)
 
 static alk_err token_revoke(struct work *w)
 {
-    struct alk_span prefix;
+    struct alk_span prefix = {NULL, 0};
     ALK_TRY(get_text(w, "prefix", &prefix));
     alk_err err = alk_auth_db_token_revoke(w->ops->db, prefix);
     if (err == ALK_E_NOENT) {
@@ -281,8 +281,8 @@ static alk_err add_keys(struct work *w, struct alk_span id, const struct alk_spa
 
 static alk_err peer_add(struct work *w)
 {
-    struct alk_span scopes[ALK_SCOPES_MAX];
-    struct alk_span keys[KEYS_MAX];
+    struct alk_span scopes[ALK_SCOPES_MAX] = {{NULL, 0}};
+    struct alk_span keys[KEYS_MAX] = {{NULL, 0}};
     struct alk_identity_spec spec = {.scopes = scopes};
     size_t key_count = 0;
     char name[ALK_FINGERPRINT_MAX], why[256] = "";
@@ -378,7 +378,7 @@ static alk_err no_such_peer(struct work *w, struct alk_span id, alk_err err)
 
 static alk_err peer_enable(struct work *w, bool is_enabled)
 {
-    struct alk_span id;
+    struct alk_span id = {NULL, 0};
     ALK_TRY(get_id(w, &id));
     ALK_TRY(refuse_configured(w, id));
     ALK_TRY(no_such_peer(w, id, alk_auth_db_peer_enable(w->ops->db, id, is_enabled)));
@@ -397,7 +397,7 @@ static alk_err peer_off(struct work *w)
 
 static alk_err peer_remove(struct work *w)
 {
-    struct alk_span id;
+    struct alk_span id = {NULL, 0};
     ALK_TRY(get_id(w, &id));
     ALK_TRY(refuse_configured(w, id));
     ALK_TRY(no_such_peer(w, id, alk_auth_db_peer_remove(w->ops->db, id)));

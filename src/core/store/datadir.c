@@ -3,6 +3,7 @@
 
 #include "base/ct.h"
 #include "base/mem.h"
+#include "base/wire.h"
 #include "core/store/file.h"
 #include "core/store/why.h"
 #include "core/tls/key.h"
@@ -244,13 +245,12 @@ static alk_err give_one(const struct alk_datadir *dir, int at, const char *name)
     if (fd < 0) {
         return errno == ENOENT ? ALK_OK : alk_file_err(errno);
     }
-    alk_err err = ALK_OK;
-    if (fstat(fd, &st) != 0) {
-        err = alk_file_err(errno);
-    } else if (st.st_uid == 0 && (S_ISREG(st.st_mode) || S_ISSOCK(st.st_mode)) &&
-               st.st_nlink == 1 && fchownat(fd, "", dir->uid, dir->gid, AT_EMPTY_PATH) != 0) {
-        err = alk_file_err(errno);
+    bool is_ok = fstat(fd, &st) == 0;
+    if (is_ok && st.st_uid == 0 && (S_ISREG(st.st_mode) || S_ISSOCK(st.st_mode)) &&
+        st.st_nlink == 1) {
+        is_ok = fchownat(fd, "", dir->uid, dir->gid, AT_EMPTY_PATH) == 0;
     }
+    alk_err err = is_ok ? ALK_OK : alk_file_err(errno);
     (void)close(fd);
     return err;
 }
@@ -403,13 +403,15 @@ alk_err alk_datadir_secret(const struct alk_datadir *dir, const struct alk_rand 
     }
     alk_buf_init(&b, dir->mem, 64);
     alk_err err = alk_file_read_private(path, 64, &b, why, why_size);
-    if (err == ALK_OK && alk_buf_len(&b) != 32) {
+    struct alk_span bytes = alk_buf_span(&b);
+    if (err == ALK_OK && bytes.n != 32) {
         err =
             alk_say(note, ALK_E_MALFORMED,
                     "%s is damaged (32 bytes are expected); remove it and a new one is made", path);
     }
     if (err == ALK_OK) {
-        memcpy(ret, alk_buf_span(&b).p, 32);
+        struct alk_rd r = alk_rd(bytes);
+        alk_rd_bytes(&r, ret, 32);
     }
     if (err == ALK_E_NOENT) {
         alk_rand_fill(rand, made, sizeof made);

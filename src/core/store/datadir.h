@@ -25,13 +25,13 @@
 
 #include <sys/types.h>
 
-#define ALK_DATADIR_KEY "node.key"
-#define ALK_DATADIR_SECRET "node.secret"
+#define ALK_DATADIR_KEY       "node.key"
+#define ALK_DATADIR_SECRET    "node.secret"
 #define ALK_DATADIR_ROTATIONS "rotations"
-#define ALK_DATADIR_ADMIN "admin.sock"
-#define ALK_DATADIR_LOCK "lock"
-#define ALK_DATADIR_CONFIG "alknet.yaml"
-#define ALK_DATADIR_WHY 512 /* room for every message */
+#define ALK_DATADIR_ADMIN     "admin.sock"
+#define ALK_DATADIR_LOCK      "lock"
+#define ALK_DATADIR_CONFIG    "alknet.yaml"
+#define ALK_DATADIR_WHY       512 /* room for every message */
 
 struct alk_datadir {
     const struct alk_mem *mem;
@@ -82,9 +82,8 @@ ALK_NODISCARD alk_err alk_datadir_key(const struct alk_datadir *dir, const char 
                                       const struct alk_rand *rand, uint8_t ret_seed[static 32],
                                       bool *ret_is_new, char *why, size_t why_size);
 /* The node's secret, made when there is none. The caller wipes it. */
-ALK_NODISCARD alk_err alk_datadir_secret(const struct alk_datadir *dir,
-                                         const struct alk_rand *rand, uint8_t ret[static 32],
-                                         char *why, size_t why_size);
+ALK_NODISCARD alk_err alk_datadir_secret(const struct alk_datadir *dir, const struct alk_rand *rand,
+                                         uint8_t ret[static 32], char *why, size_t why_size);
 
 /* Makes a new key, a statement about it signed by the old one, and puts both in
  * their places; the key takes effect at the next start. The old key is

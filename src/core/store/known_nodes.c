@@ -188,7 +188,7 @@ alk_err alk_known_nodes_put(const struct alk_mem *mem, const char *path,
     const char *slash = strrchr(path, '/');
     int fd = -1;
 
-    if (!key_is_valid(alk_span_str(node->key)) || strchr(node->host, ':') == NULL ||
+    if (!key_is_valid(alk_span(node->key, strlen(node->key))) || strchr(node->host, ':') == NULL ||
         strpbrk(node->host, " \t\r\n#") != NULL) {
         return alk_say(note, ALK_E_INVALID, "%s is no address that can be remembered", node->host);
     }

@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define ALK_KNOWN_KEY_MAX 70   /* "cert:" + 64 and a zero */
+#define ALK_KNOWN_KEY_MAX  70  /* "cert:" + 64 and a zero */
 #define ALK_KNOWN_HOST_MAX 300 /* host:port and a zero */
 
 struct alk_known_node {

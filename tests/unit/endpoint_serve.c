@@ -262,16 +262,14 @@ static void connections_spread_over_three_loops(void **ctx)
         client_echo(&c[i], alk_span(data, 20000 + i));
         client_close(&c[i]);
     }
-    /* The loops drop the last connections in their own time. */
-    for (int i = 0; i < 1000 && (i == 0 || seen.connections != 0); i++) {
+    do { /* a loop hears of the end of its connections a moment later */
         seen = (struct seen){0};
         assert_int_equal(alk_endpoint_status(n.ep, true, on_status, &seen), ALK_OK);
         node_until(&n, is_told, &seen);
-    }
+    } while (seen.connections > 0);
     assert_int_equal(seen.quic, CROWD / 2);
     assert_int_equal(seen.tcp, CROWD / 2);
     assert_true(seen.loops_used > 1);
-    assert_int_equal(seen.connections, 0);
     node_fini(&n);
 }
 

@@ -2,6 +2,7 @@
 /* Manual pages in mdoc(7), from the tables. */
 #include "cli.h"
 
+#include "base/assert.h"
 #include "base/span.h"
 
 #include <ctype.h>
@@ -59,7 +60,8 @@ static bool is_mark(struct alk_span s)
 /* One marked word as a macro line, with the punctuation that sticks to it. */
 static struct alk_span put_mark(FILE *out, struct alk_span s)
 {
-    size_t n = mark_end(s); /* is_mark said so */
+    ALK_ASSERT(is_mark(s));
+    size_t n = mark_end(s);
     (void)fprintf(out, s.p[0] == '`' ? ".Ql " : ".Ar ");
     put_quoted(out, alk_span(s.p + 1, n));
     s = alk_span_tail(s, n + 2);
@@ -98,7 +100,7 @@ static size_t sentence(struct alk_span s)
 
 static void put_paragraph(FILE *out, struct alk_span s)
 {
-    while (s.n > 0 && s.p != NULL) {
+    while (s.n > 0) {
         size_t mark = next_mark(s);
         if (mark == 0) {
             s = put_mark(out, s);

@@ -65,7 +65,7 @@ static struct alk_span put_mark(FILE *out, struct alk_span s)
     (void)fprintf(out, s.p[0] == '`' ? ".Ql " : ".Ar ");
     put_quoted(out, alk_span(s.p + 1, n));
     s = alk_span_tail(s, n + 2);
-    while (s.n > 0 && strchr(".,;:)!?", s.p[0]) != NULL) {
+    while (s.n > 0 && s.p != NULL && strchr(".,;:)!?", s.p[0]) != NULL) {
         (void)fprintf(out, " %c", s.p[0]);
         s = alk_span_tail(s, 1);
     }

@@ -60,12 +60,12 @@ static bool is_mark(struct alk_span s)
 /* One marked word as a macro line, with the punctuation that sticks to it. */
 static struct alk_span put_mark(FILE *out, struct alk_span s)
 {
-    ALK_ASSERT(is_mark(s));
+    ALK_ASSERT(s.p != NULL && is_mark(s));
     size_t n = mark_end(s);
     (void)fprintf(out, s.p[0] == '`' ? ".Ql " : ".Ar ");
     put_quoted(out, alk_span(s.p + 1, n));
     s = alk_span_tail(s, n + 2);
-    while (s.n > 0 && s.p != NULL && strchr(".,;:)!?", s.p[0]) != NULL) {
+    while (s.n > 0 && strchr(".,;:)!?", s.p[0]) != NULL) {
         (void)fprintf(out, " %c", s.p[0]);
         s = alk_span_tail(s, 1);
     }

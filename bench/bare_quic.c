@@ -3,6 +3,7 @@
  * one bare loop, with the same socket options (GSO, GRO, batching), the same
  * cipher and the same windows, and nothing else: no router, no identity, no
  * limits, no handler. Not an example of how to write a server.
+ * lint: size: whole file: what is measured against is best read in one piece
  *
  *   bare_quic server                    prints its port; CPU seconds at SIGTERM
  *   bare_quic bulk PORT BYTES           one stream, server to client

@@ -384,7 +384,8 @@ bool alk_stream_has_work(const struct alk_stream *s)
     if (s->is_gone) {
         return s->rx_credit > 0;
     }
-    bool has_tx = !s->is_reset && (alk_txq_unsent(&s->tx) > 0 || (s->is_finished && !s->is_fin_sent));
+    bool has_tx =
+        !s->is_reset && (alk_txq_unsent(&s->tx) > 0 || (s->is_finished && !s->is_fin_sent));
     return s->rx_credit > 0 || has_tx || (s->is_reset && !s->is_reset_sent && !s->is_tx_done) ||
            (s->is_stopped && !s->is_stop_sent && !s->has_fin && !s->has_reset);
 }

@@ -234,8 +234,8 @@ static void services_run_as_their_section_says(void **unused)
         {"services: {custom: [{alpn: a, exec: [/a]}]}", "a", true, true, false},
         /* Each of its streams is a process already. */
         {"services: {custom: [{alpn: a, exec: [/a], isolation: process}]}", "a", true, true, false},
-        {"services: {custom: [{alpn: a, forward: \"unix:/a\", isolation: process}]}", "a", true, true,
-         true},
+        {"services: {custom: [{alpn: a, forward: \"unix:/a\", isolation: process}]}", "a", true,
+         true, true},
         {"services: {custom: [{alpn: a, exec: [/a], enabled: false}]}", "a", false, false, false},
     };
     (void)unused;

@@ -3,14 +3,7 @@
 #include "core/memconn.h"
 #include "core/router.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "support/check.h"
 
 /* --- a handler that writes down what it hears ---------------------------------- */
 
@@ -501,7 +494,9 @@ static void every_stream_hears_closed_before_the_connection_closes(void **state)
     run(&w);
     alk_conn_close(alk_mem_client(w.pair), 9, alk_span_str("bye"));
     run(&w);
-    assert_string_equal(w.server.log, "open stream stream stream reset-9 closed reset-9 closed reset-9 closed close ");
+    assert_string_equal(
+        w.server.log,
+        "open stream stream stream reset-9 closed reset-9 closed reset-9 closed close ");
     assert_int_equal(w.server.close_code, 9);
     assert_string_equal(w.client.log, "open reset-9 closed reset-9 closed reset-9 closed close ");
     world_close(&w);

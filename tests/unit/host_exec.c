@@ -406,9 +406,23 @@ static void it_gains_no_privileges(void **state)
     struct host_world w;
     struct host_peer p;
     (void)state;
-    run_one(&w, &p, "exec: [/bin/grep, -E, 'NoNewPrivs|CapEff|CapPrm', /proc/self/status]\n", "");
+    run_one(&w, &p, "exec: [/bin/grep, -E, 'NoNewPrivs|CapEff|CapPrm|CapAmb', /proc/self/status]\n",
+            "");
     assert_string_equal(p.text, "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"
-                                "NoNewPrivs:\t1\n");
+                                "CapAmb:\t0000000000000000\nNoNewPrivs:\t1\n");
+    host_world_fini(&w);
+}
+
+static void as_root_its_bounding_set_is_empty(void **state)
+{
+    struct host_world w;
+    struct host_peer p;
+    (void)state;
+    if (geteuid() != 0) {
+        skip();
+    }
+    run_one(&w, &p, "exec: [/bin/grep, CapBnd, /proc/self/status]\n", "");
+    assert_string_equal(p.text, "CapBnd:\t0000000000000000\n");
     host_world_fini(&w);
 }
 
@@ -502,6 +516,7 @@ int main(void)
         cmocka_unit_test(its_environment_tells_who_the_peer_is),
         cmocka_unit_test(standard_error_goes_to_the_log),
         cmocka_unit_test(it_gains_no_privileges),
+        cmocka_unit_test(as_root_its_bounding_set_is_empty),
         cmocka_unit_test(as_root_it_runs_as_nobody),
         cmocka_unit_test(as_root_a_user_that_was_not_named_at_the_start_is_refused),
         cmocka_unit_test(the_spawners_death_takes_programs_and_resets_streams),

@@ -54,15 +54,19 @@ void alk_user_self(struct alk_user *ret)
     (void)snprintf(ret->name, sizeof ret->name, "%u", (unsigned)getuid());
 }
 
-int alk_capabilities_drop(void)
+void alk_bounding_drop(void)
 {
-    /* Needs CAP_SETPCAP; without it the bounding set cannot be used anyway, because
-     * no_new_privs or the missing setuid root closes the way to it. */
     for (unsigned long cap = 0; cap < 64; cap++) {
         if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0) {
-            break;
+            return; /* no such capability any more, or not allowed: then
+                     * no_new_privs closes the way to what is left */
         }
     }
+}
+
+int alk_capabilities_drop(void)
+{
+    alk_bounding_drop();
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     (void)prctl(PR_SET_SECUREBITS,
                 SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
@@ -107,11 +111,8 @@ alk_err alk_privileges_drop(const char *user)
         if (getgrouplist(u.name, u.gid, groups, &count) < 0) {
             return ALK_E_PERM; /* more groups than can be checked: an odd system */
         }
-        /* The bounding set can only be shrunk while we are root. */
-        for (unsigned long cap = 0; u.uid != 0 && cap < 64; cap++) {
-            if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0) {
-                break;
-            }
+        if (u.uid != 0) {
+            alk_bounding_drop();
         }
         if (alk_user_become(&u, groups, (size_t)count) != 0) {
             return ALK_E_PERM;

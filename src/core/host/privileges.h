@@ -32,6 +32,8 @@ ALK_NODISCARD alk_err alk_privileges_drop(const char *user);
 /* The last step alone, for a child about to run other code: groups, user,
  * capabilities. Async-signal-safe. 0 or an errno. */
 int alk_user_become(const struct alk_user *user, const gid_t *groups, size_t group_count);
+/* Empties the bounding set: only with CAP_SETPCAP, so before alk_user_become. */
+void alk_bounding_drop(void);
 /* All capability sets empty; securebits locked where allowed. 0 or an errno. */
 int alk_capabilities_drop(void);
 

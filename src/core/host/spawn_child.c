@@ -149,6 +149,9 @@ _Noreturn void alk_spawn_exec_child(const struct alk_spawn_msg *m,
     pid_t parent = getppid();
     (void)setpgid(0, 0);
     default_signals();
+    if (!m->u.exec.new_privileges) {
+        alk_bounding_drop();
+    }
     int rc = alk_user_become(&user->user, user->groups, user->group_count);
     if (rc == 0 && !m->u.exec.new_privileges) {
         rc = alk_capabilities_drop();
@@ -195,6 +198,7 @@ _Noreturn void alk_spawn_host_child(const struct alk_spawn_msg *m,
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
+    alk_bounding_drop();
     int rc = alk_user_become(&options->users[0].user, options->users[0].groups,
                              options->users[0].group_count);
     if (rc != 0 || (rc = alk_capabilities_drop()) != 0) {

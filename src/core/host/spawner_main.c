@@ -390,7 +390,7 @@ static void keep_few_capabilities(void)
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
     memset(caps, 0, sizeof caps);
-    caps[0].permitted = 1U << CAP_SETUID | 1U << CAP_SETGID | 1U << CAP_KILL;
+    caps[0].permitted = 1U << CAP_SETUID | 1U << CAP_SETGID | 1U << CAP_KILL | 1U << CAP_SETPCAP;
     caps[0].effective = caps[0].permitted;
     (void)syscall(SYS_capset, &head, caps);
 }

@@ -109,7 +109,7 @@ static alk_err read_and_prepare(struct alk_endpoint *ep, const struct alk_config
 /* ALK_OK: *ret_message may hold a note. */
 static alk_err reload(struct alk_endpoint *ep, char **ret_message)
 {
-    const struct alk_config_diff *diff;
+    const struct alk_config_diff *diff = NULL;
     struct candidate c = {.config = NULL};
     struct alk_buf note;
     ALK_TRY(read_and_prepare(ep, &diff, ret_message));

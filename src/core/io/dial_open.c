@@ -97,7 +97,7 @@ bool alk_dial_prefers_tcp(const struct alk_dial *d)
     alk_buf_init(&value, NULL, 16);
     if (cache_key(d, 'w', &key) &&
         alk_session_cache_get(d->o.cache, alk_buf_span(&key), alk_clock_unix(), &value) == ALK_OK) {
-        is_tcp = alk_span_is(alk_buf_span(&value), "tcp");
+        is_tcp = strcmp(alk_buf_cstr(&value), "tcp") == 0;
     }
     alk_buf_fini(&key);
     alk_buf_fini(&value);

@@ -28,8 +28,8 @@ void alk_log_free(struct alk_log *log);
 /* Format and levels from now on; takes a reference of its own. */
 void alk_log_configure(struct alk_log *log, const struct alk_dynamic_config *config);
 bool alk_log_wants(struct alk_log *log, enum alk_log_level level, const char *component);
-/* An alk_log_fn; log is the struct alk_log. */
-void alk_log_line(void *log, enum alk_log_level level, const char *component, const char *line);
+/* An alk_log_fn; ctx is the struct alk_log. */
+void alk_log_line(void *ctx, enum alk_log_level level, const char *component, const char *line);
 void alk_log_printf(struct alk_log *log, enum alk_log_level level, const char *component,
                     const char *fmt, ...) ALK_PRINTF(4, 5);
 uint64_t alk_log_dropped(struct alk_log *log);

@@ -77,8 +77,8 @@ struct alk_dial_options {
     alk_time connect_timeout;      /* 0: 15 s */
     alk_time idle_timeout;         /* 0: 60 s */
     alk_time keep_alive;           /* 0: 20 s; ALK_NEVER: none */
-    const char *qlog_dir;
-    const char *keylog_file;
+    const char *qlog_dir;          /* a file per QUIC connection; the newest dial's on this loop */
+    const char *keylog_file;       /* session keys are appended, for Wireshark */
     const char *bind_address;      /* local address; NULL: any */
 };
 

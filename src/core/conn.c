@@ -19,6 +19,7 @@ void alk_conn_init(struct alk_conn *conn, const struct alk_conn_ops *ops, struct
     conn->hub = hub;
     conn->mem = hub->mem;
     conn->serial = ++hub->next_serial;
+    conn->made_at = hub->now;
     conn->auth.struct_size = sizeof conn->auth;
     conn->auth.transport = ops->transport;
     alk_list_init(&conn->streams);

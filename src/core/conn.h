@@ -113,7 +113,7 @@ struct alk_conn {
     char close_reason[ALK_CONN_REASON_MAX + 1];
     unsigned auth_failures;
     unsigned streams_open;
-    alk_time opened_at;
+    alk_time made_at, opened_at;
     uint64_t counted_in, counted_out; /* bytes that the service's counters hold already */
 
     struct alk_list streams; /* all */

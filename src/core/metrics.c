@@ -6,7 +6,7 @@
 #include "core/router.h"
 
 static const alk_time bounds[ALK_HISTOGRAM_BUCKETS - 1] = {
-    1 * ALK_MS,     5 * ALK_MS,  25 * ALK_MS,     100 * ALK_MS,     500 * ALK_MS,
+    1 * ALK_MS,    5 * ALK_MS,      25 * ALK_MS,     100 * ALK_MS,     500 * ALK_MS,
     2500 * ALK_MS, 10 * ALK_SECOND, 60 * ALK_SECOND, 600 * ALK_SECOND, 3600 * ALK_SECOND};
 static const char *const bound_texts[ALK_HISTOGRAM_BUCKETS] = {
     "0.001", "0.005", "0.025", "0.1", "0.5", "2.5", "10", "60", "600", "3600", "+Inf"};
@@ -55,8 +55,8 @@ static void put_head(struct page *p, const char *name, const char *type, const c
 static void put_value(struct page *p, const char *name, const char *labels, uint64_t value)
 {
     if (p->err == ALK_OK) {
-        p->err = alk_buf_printf(p->b, "alknet_%s%s %llu\n", name, labels,
-                                (unsigned long long)value);
+        p->err =
+            alk_buf_printf(p->b, "alknet_%s%s %llu\n", name, labels, (unsigned long long)value);
     }
 }
 
@@ -64,9 +64,9 @@ static void put_value(struct page *p, const char *name, const char *labels, uint
 static void put_seconds(struct page *p, const char *name, const char *labels, uint64_t us)
 {
     if (p->err == ALK_OK) {
-        p->err = alk_buf_printf(p->b, "alknet_%s%s %llu.%06llu\n", name, labels,
-                                (unsigned long long)(us / 1000000),
-                                (unsigned long long)(us % 1000000));
+        p->err =
+            alk_buf_printf(p->b, "alknet_%s%s %llu.%06llu\n", name, labels,
+                           (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
     }
 }
 
@@ -144,8 +144,8 @@ static void put_loop_rows(struct page *p, const struct alk_endpoint_status *s)
 static void put_loops(struct page *p, const struct alk_endpoint_status *s)
 {
     static const char *const names[] = {"connections", "quic_handshakes", "quic_memory_bytes"};
-    static const char *const helps[] = {"Connections, of both transports.",
-                                        "Handshakes under way.", "Memory of buffers."};
+    static const char *const helps[] = {"Connections, of both transports.", "Handshakes under way.",
+                                        "Memory of buffers."};
     for (size_t k = 0; k < 3; k++) {
         put_head(p, names[k], "gauge", helps[k]);
         for (size_t i = 0; i < s->loop_count; i++) {
@@ -246,8 +246,8 @@ static void put_histograms(struct page *p, const struct alk_routes *routes)
     }
 }
 
-alk_err alk_metrics_print(const struct alk_endpoint_status *status,
-                          const struct alk_routes *routes, struct alk_buf *b)
+alk_err alk_metrics_print(const struct alk_endpoint_status *status, const struct alk_routes *routes,
+                          struct alk_buf *b)
 {
     struct page p = {.b = b};
     put_node(&p, status);

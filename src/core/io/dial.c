@@ -87,15 +87,22 @@ static void fill_defaults(struct alk_dial_options *o)
 
 /* --- credentials ---------------------------------------------------------- */
 
-static alk_err read_pem(const struct alk_dial *d, const char *path, bool is_private,
-                        struct alk_buf *ret)
+/* Never ALK_E_NOENT: of a dial that is a name without address. */
+static alk_err file_failed(struct alk_dial *d, const char *what, const char *path, alk_err err)
+{
+    (void)snprintf(d->why, sizeof d->why, "cannot %s %s: %s", what, path, alk_err_text(err));
+    return ALK_E_IO;
+}
+
+static alk_err read_pem(struct alk_dial *d, const char *path, bool is_private, struct alk_buf *ret)
 {
     alk_buf_init(ret, d->dialer->pump->mem, PEM_MAX);
     if (path == NULL) {
         return ALK_OK;
     }
-    return is_private ? alk_file_read_private(path, PEM_MAX, ret, NULL, 0)
-                      : alk_file_read(path, PEM_MAX, ret);
+    alk_err err = is_private ? alk_file_read_private(path, PEM_MAX, ret, NULL, 0)
+                             : alk_file_read(path, PEM_MAX, ret);
+    return err == ALK_OK ? ALK_OK : file_failed(d, "read", path, err);
 }
 
 static alk_err make_creds(struct alk_dial *d)
@@ -136,6 +143,7 @@ void alk_dial_free(struct alk_dial *d)
     alk_timer_stop(loop, &d->lanes[0].timer);
     alk_timer_stop(loop, &d->lanes[1].timer);
     alk_tls_creds_unref(d->creds);
+    alk_line_file_free(d->keylog);
     alk_free(d->dialer->pump->mem, d->text);
     alk_free(d->dialer->pump->mem, d);
 }
@@ -194,6 +202,10 @@ void alk_dial_resolved(struct alk_dial *d, alk_err err, const struct alk_addr *a
     }
     if (err == ALK_OK) {
         err = make_creds(d);
+    }
+    if (err == ALK_OK && d->o.keylog_file != NULL) {
+        err = alk_line_file_open(d->dialer->pump->mem, d->o.keylog_file, &d->keylog);
+        err = err == ALK_OK ? ALK_OK : file_failed(d, "write", d->o.keylog_file, err);
     }
     if (err != ALK_OK) {
         alk_dial_fail(d, err);

@@ -19,6 +19,7 @@
 #define ALK_CORE_IO_DIAL_H
 
 #include "alknet/client.h"
+#include "core/io/log.h"
 #include "core/io/pump.h"
 #include "core/tls/creds.h"
 
@@ -65,7 +66,8 @@ struct alk_dial {
     const struct alk_client_calls *calls;
     void *ctx;
     enum alk_dial_state state;
-    struct alk_tls_creds *creds; /* one reference */
+    struct alk_tls_creds *creds;  /* one reference */
+    struct alk_line_file *keylog; /* NULL: none */
     struct alk_addr addrs[ALK_DIAL_ADDRS];
     size_t addr_count;
     struct alk_dial_lookup *lookup; /* under way */
@@ -90,13 +92,14 @@ struct alk_dialer {
     struct alk_list dials;
     struct alk_list fresh; /* open ones whose session may still be news */
     struct alk_list dead;  /* to be freed at the end of the turn */
+    char *qlog_dir;        /* of the newest dial that has one; owns */
 };
 
 ALK_NODISCARD alk_err alk_dialer_get(struct alk_loop *loop, struct alk_dialer **ret);
-/* The QUIC machine for a dial, with a socket of the family. */
-ALK_NODISCARD alk_err alk_dialer_port(struct alk_dialer *dialer, bool has_qlog, uint8_t family,
-                                      const char *bind_address, struct alk_port **ret,
-                                      uint16_t *ret_port);
+/* The QUIC machine for a dial, with a socket of the family. qlog_dir: NULL: none. */
+ALK_NODISCARD alk_err alk_dialer_port(struct alk_dialer *dialer, const char *qlog_dir,
+                                      uint8_t family, const char *bind_address,
+                                      struct alk_port **ret, uint16_t *ret_port);
 /* The local address from which `remote` is reached. ALK_E_UNREACHABLE. */
 ALK_NODISCARD alk_err alk_dial_route(const struct alk_addr *remote, const char *bind_address,
                                      struct alk_addr *ret);

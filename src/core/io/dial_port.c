@@ -64,6 +64,7 @@ static void dialer_free(struct alk_dialer *dialer)
     alk_tcp_socks_drop_all(pump);
     free_dead(dialer);
     ALK_ASSERT(alk_list_is_empty(&dialer->dials));
+    alk_free(pump->mem, dialer->qlog_dir);
     alk_free(pump->mem, dialer);
     pump->dialer = NULL;
 }
@@ -100,8 +101,7 @@ static void on_unreachable(void *ctx, const struct alk_addr *remote)
 static void on_qlog(void *ctx, struct alk_conn *conn, struct alk_span data, bool is_end)
 {
     struct alk_dialer *dialer = ctx;
-    const struct alk_attempt *a = conn->service_state;
-    alk_qlog_put(dialer->pump->mem, a->dial->o.qlog_dir, conn, data, is_end);
+    alk_qlog_put(dialer->pump->mem, dialer->qlog_dir, conn, data, is_end);
 }
 
 static alk_err make_port(struct alk_dialer *dialer, bool has_qlog)
@@ -161,10 +161,29 @@ static struct alk_port_sock *find_sock(const struct alk_port *port, const struct
     return NULL;
 }
 
-alk_err alk_dialer_port(struct alk_dialer *dialer, bool has_qlog, uint8_t family,
+/* A copy: a connection's closing packets are logged after its dial has gone. */
+static alk_err use_qlog_dir(struct alk_dialer *dialer, const char *dir)
+{
+    if (dialer->qlog_dir != NULL && strcmp(dialer->qlog_dir, dir) == 0) {
+        return ALK_OK;
+    }
+    char *copy = alk_strdup_span(dialer->pump->mem, alk_span_str(dir));
+    if (copy == NULL) {
+        return ALK_E_NOMEM;
+    }
+    alk_free(dialer->pump->mem, dialer->qlog_dir);
+    dialer->qlog_dir = copy;
+    return ALK_OK;
+}
+
+alk_err alk_dialer_port(struct alk_dialer *dialer, const char *qlog_dir, uint8_t family,
                         const char *bind_address, struct alk_port **ret, uint16_t *ret_port)
 {
     struct alk_udp_options o = {.share = ALK_SHARE_ALONE};
+    bool has_qlog = qlog_dir != NULL;
+    if (has_qlog) {
+        ALK_TRY(use_qlog_dir(dialer, qlog_dir));
+    }
     ALK_TRY(bind_addr(family, bind_address, &o.addr));
     if (dialer->ports[has_qlog ? 1 : 0] == NULL) {
         ALK_TRY(make_port(dialer, has_qlog));

@@ -27,6 +27,11 @@ static void adopt(struct alk_attempt *a, struct alk_conn *conn)
     conn->on_released = alk_dial_on_released;
 }
 
+static void on_keylog(void *ctx, const char *line)
+{
+    (void)alk_line_file_put(ctx, alk_span_str(line));
+}
+
 static alk_err start_quic(struct alk_attempt *a)
 {
     struct alk_dial *d = a->dial;
@@ -36,14 +41,16 @@ static alk_err start_quic(struct alk_attempt *a)
     struct alk_quic_connect c = {.remote = a->remote, .dial = &d->o, .creds = d->creds};
     struct alk_buf session;
     ALK_TRY(alk_dial_route(&a->remote, d->o.bind_address, &c.local));
-    ALK_TRY(alk_dialer_port(d->dialer, d->o.qlog_dir != NULL, a->remote.family, d->o.bind_address,
-                            &port, &local_port));
+    ALK_TRY(alk_dialer_port(d->dialer, d->o.qlog_dir, a->remote.family, d->o.bind_address, &port,
+                            &local_port));
     alk_dial_session(d, ALK_TRANSPORT_QUIC, &session);
     c.local.port = local_port;
     c.handler = &alk_dial_handler;
     c.service_state = a;
     c.session = alk_buf_span(&session);
     c.hold_finished = has_rivals(d);
+    c.keylog = d->keylog == NULL ? NULL : on_keylog;
+    c.keylog_ctx = d->keylog;
     alk_err err = alk_quic_connect(port->quic, &c, alk_pump_now(d->dialer->pump), &conn);
     alk_buf_fini_secret(&session);
     if (err == ALK_OK) {
@@ -63,6 +70,8 @@ static alk_err start_tls(struct alk_attempt *a, int fd)
     c.service_state = a;
     c.session = alk_buf_span(&session);
     c.hold_finished = has_rivals(d);
+    c.keylog = d->keylog == NULL ? NULL : on_keylog;
+    c.keylog_ctx = d->keylog;
     alk_err err = alk_tcp_sock_dial(d->dialer->pump, fd, &c, &conn);
     alk_buf_fini_secret(&session);
     if (err == ALK_OK) {

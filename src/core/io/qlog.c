@@ -16,10 +16,10 @@ void alk_qlog_put(const struct alk_mem *mem, const char *dir, const struct alk_c
     if (dir == NULL) {
         return;
     }
-    /* The start time makes names of different runs differ. */
+    /* The time makes names of different runs differ. */
     int n = snprintf(path, sizeof path, "%s/%s-%s-%llu.sqlog", dir,
                      conn->is_server ? "server" : "client", conn->auth.log_id,
-                     (unsigned long long)(conn->opened_at / ALK_MS));
+                     (unsigned long long)(conn->made_at / ALK_MS));
     if (n < 0 || (size_t)n >= sizeof path) {
         return;
     }

@@ -117,6 +117,8 @@ alk_err alk_quic_connect(struct alk_quic *q, const struct alk_quic_connect *opti
     struct memory m = read_memory(options->session);
     c->base.handler = options->handler;
     c->base.service_state = options->service_state;
+    c->tls.keylog = options->keylog;
+    c->tls.keylog_ctx = options->keylog_ctx;
     c->version = options->version == 0 ? NGTCP2_PROTO_VER_V1 : options->version;
     c->is_version_fixed = options->version != 0;
     c->hold_until = options->hold_finished ? 0 : ALK_NEVER;

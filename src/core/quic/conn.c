@@ -29,6 +29,7 @@ static void release(struct alk_conn *conn)
     struct alk_qconn *c = alk_qconn(conn);
     ALK_ASSERT(!c->is_released);
     c->is_released = true;
+    c->tls.keylog = NULL; /* whoever writes it may go away now */
     alk_conn_fini(conn);
     alk_qconn_unlink(c);
 }

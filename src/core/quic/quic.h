@@ -126,6 +126,8 @@ struct alk_quic_connect {
     void *service_state;
     struct alk_span session;
     uint32_t version; /* 0: QUIC v1 */
+    void (*keylog)(void *ctx, const char *line); /* NSS format; NULL: none. Until released */
+    void *keylog_ctx;
     bool hold_finished; /* race: do not send Finished before alk_quic_release_finished */
 };
 ALK_NODISCARD alk_err alk_quic_connect(struct alk_quic *q, const struct alk_quic_connect *options,

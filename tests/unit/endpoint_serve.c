@@ -80,6 +80,61 @@ static void twenty_services_are_told_apart_and_no_other_is_served(void **ctx)
     node_fini(&n);
 }
 
+/* --- ends ----------------------------------------------------------------- */
+
+/* Writes, and breaks off once the peer has finished. */
+static void on_broken(void *ctx, struct alk_stream *stream, unsigned events)
+{
+    struct alk_span in;
+    (void)ctx;
+    (void)events;
+    while (alk_stream_peek(stream, &in) == ALK_OK) {
+        size_t took = 0;
+        assert_int_equal(alk_stream_write(stream, in, &took), ALK_OK);
+        alk_stream_consume(stream, in.n);
+        alk_stream_reset(stream, ALK_CODE_EXIT);
+    }
+}
+static alk_err broken_stream(void *state, struct alk_stream *stream)
+{
+    (void)state;
+    alk_stream_on(stream, on_broken, NULL);
+    return ALK_OK;
+}
+
+static bool has_outcome(void *ctx)
+{
+    const struct client *c = ctx;
+    return c->has_end || c->has_reset || c->is_closed;
+}
+
+static void what_is_broken_off_is_never_taken_for_an_end(void **ctx)
+{
+    (void)ctx;
+    static const struct alk_alpn alpns[] = {{"test/broken", ALK_TRANSPORT_ANY}};
+    struct alk_handler handler = node_echo_handler;
+    const struct alk_handler *handlers[] = {&handler, NULL};
+    struct node n;
+    handler.name = "broken";
+    handler.alpns = alpns;
+    handler.stream = broken_stream;
+    node_init(&n, "");
+    node_start(&n, handlers);
+    for (size_t i = 0; i < 2; i++) {
+        struct client c;
+        client_open(&c, &n, "test/broken", transports[i], NULL);
+        client_send(&c, alk_span(data, 1000), true);
+        node_until(&n, has_outcome, &c);
+        assert_false(c.has_end);
+        assert_true(c.has_reset || (c.is_closed && c.err != ALK_OK));
+        if (i == 0) {
+            assert_int_equal(c.reset_code, ALK_CODE_EXIT);
+        }
+        client_close(&c);
+    }
+    node_fini(&n);
+}
+
 /* --- identity ------------------------------------------------------------- */
 
 static struct alk_key *make_key(uint8_t first)
@@ -278,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_comes_back_over_both_transports),
         cmocka_unit_test(twenty_services_are_told_apart_and_no_other_is_served),
+        cmocka_unit_test(what_is_broken_off_is_never_taken_for_an_end),
         cmocka_unit_test(a_known_key_opens_what_others_do_not_get),
         cmocka_unit_test(an_address_that_failed_too_often_is_refused_on_both_transports),
         cmocka_unit_test(ipv6_and_ipv4_share_one_number_that_was_free),

@@ -293,6 +293,9 @@ static void peer_write(struct host_peer *p)
 static void on_stream(void *ctx, struct alk_stream *stream, unsigned events)
 {
     struct host_peer *p = ctx;
+    if (stream != p->stream) {
+        return; /* the test has gone on to another stream with the same peer */
+    }
     if ((events & ALK_STREAM_STOPPED) != 0) {
         p->is_stopped = true;
         p->code = p->has_reset ? p->code : alk_stream_peer_code(stream);

@@ -23,8 +23,8 @@ static struct alk_quic_limits limits_of(const struct alk_worker *w,
                                         const struct alk_config_limits *c)
 {
     return (struct alk_quic_limits){
-        .connections = alk_worker_share(w, c->connections),
-        /* Addresses are few: one peer's connections may all meet on one loop. */
+        /* Of all loops and TCP together: the gate counts. */
+        .connections = c->connections,
         .connections_per_ip = c->connections_per_ip,
         .handshakes = alk_worker_share(w, c->handshakes),
         .retry_above =
@@ -400,7 +400,13 @@ static void on_qlog(void *ctx, struct alk_conn *conn, struct alk_span data, bool
 static bool on_quic_admit(void *ctx, const struct alk_addr *remote)
 {
     struct alk_worker *w = ctx;
-    return !alk_ep_is_locked_out(w->ep, remote);
+    return !alk_ep_is_locked_out(w->ep, remote) && !alk_gate_is_full(w->ep->gate, remote);
+}
+
+static bool on_quic_enter(void *ctx, const struct alk_addr *remote)
+{
+    struct alk_worker *w = ctx;
+    return alk_gate_enter(w->ep->gate, remote);
 }
 
 static alk_err make_quic(struct alk_worker *w)
@@ -414,6 +420,9 @@ static alk_err make_quic(struct alk_worker *w)
     o.loops_ctx = w;
     o.admit = on_quic_admit;
     o.admit_ctx = w;
+    o.enter = on_quic_enter;
+    o.leave = on_gone;
+    o.gate_ctx = w;
     o.limits = limits_of(w, &alk_config_reload_current(ep->config)->limits);
     memcpy(o.reset_key, ep->secrets.reset_key, sizeof o.reset_key);
     memcpy(o.retry_key, ep->secrets.retry_key, sizeof o.retry_key);

@@ -199,32 +199,59 @@ static void misrouted_datagrams_are_handed_to_their_loop(void **ctx)
 
 /* --- shared limits -------------------------------------------------------------------------- */
 
+/* One number for all loops and both transports. */
 static void an_address_gets_so_many_connections_and_no_more(void **ctx)
 {
     (void)ctx;
     static const unsigned transports[] = {ALK_TRANSPORT_QUIC, ALK_TRANSPORT_TLS};
     for (size_t t = 0; t < 2; t++) {
         struct node n;
-        struct client c[3];
+        struct client c[4];
         struct client late;
-        node_init(&n, "limits: {connections_per_ip: 3}\n");
+        node_init(&n, "limits: {connections_per_ip: 4}\n");
+        n.loops = 3;
         node_start(&n, NULL);
-        for (int i = 0; i < 3; i++) {
-            client_open(&c[i], &n, "test/echo", transports[t], NULL);
+        for (int i = 0; i < 4; i++) {
+            client_open(&c[i], &n, "test/echo", transports[i % 2], NULL);
             assert_non_null(c[i].conn);
         }
         client_open(&late, &n, "test/echo", transports[t], NULL);
         assert_true(late.is_failed);
-        client_close(&c[0]);
+        client_close(&c[1 - t]);
         do { /* the place is free a moment later */
             client_open(&late, &n, "test/echo", transports[t], NULL);
         } while (late.conn == NULL);
         client_echo(&late, ALK_LIT("room again"));
         client_close(&late);
-        client_close(&c[1]);
+        client_close(&c[t]);
         client_close(&c[2]);
+        client_close(&c[3]);
         node_fini(&n);
     }
+}
+
+static void the_node_gets_so_many_connections_and_no_more(void **ctx)
+{
+    (void)ctx;
+    struct node n;
+    struct client c[4];
+    struct client late;
+    node_init(&n, "limits: {connections: 4}\n");
+    n.loops = 3;
+    node_start(&n, NULL);
+    for (int i = 0; i < 4; i++) {
+        unsigned transport = i == 0 ? ALK_TRANSPORT_TLS : ALK_TRANSPORT_QUIC;
+        client_open(&c[i], &n, "test/echo", transport, NULL);
+        assert_non_null(c[i].conn); /* also when three of them meet on one loop */
+    }
+    client_open(&late, &n, "test/echo", ALK_TRANSPORT_QUIC, NULL);
+    assert_true(late.is_failed);
+    client_open(&late, &n, "test/echo", ALK_TRANSPORT_TLS, NULL);
+    assert_true(late.is_failed);
+    for (int i = 0; i < 4; i++) {
+        client_close(&c[i]);
+    }
+    node_fini(&n);
 }
 
 /* A service that reads nothing. */
@@ -323,6 +350,7 @@ int main(void)
         cmocka_unit_test(a_connection_keeps_its_loop_when_its_address_changes),
         cmocka_unit_test(misrouted_datagrams_are_handed_to_their_loop),
         cmocka_unit_test(an_address_gets_so_many_connections_and_no_more),
+        cmocka_unit_test(the_node_gets_so_many_connections_and_no_more),
         cmocka_unit_test(over_the_memory_limit_the_youngest_tls_connections_go),
         cmocka_unit_test(without_descriptors_tcp_is_refused_and_quic_goes_on),
     };

@@ -89,6 +89,18 @@ bool alk_gate_enter(struct alk_gate *gate, const struct alk_addr *remote)
     return is_in;
 }
 
+bool alk_gate_is_full(struct alk_gate *gate, const struct alk_addr *remote)
+{
+    uint8_t key[17];
+    size_t n = alk_addr_limit_key(remote, key);
+    (void)pthread_mutex_lock(&gate->lock);
+    const struct address *a = alk_map_get(&gate->addresses, alk_span(key, n));
+    bool is_full =
+        gate->count >= gate->total_max || (a == NULL ? 0 : a->count) >= gate->address_max;
+    (void)pthread_mutex_unlock(&gate->lock);
+    return is_full;
+}
+
 void alk_gate_leave(struct alk_gate *gate, const struct alk_addr *remote)
 {
     uint8_t key[17];

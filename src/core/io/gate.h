@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* core/io/gate.h - how many TCP connections there may be, in all and per address.
+/* core/io/gate.h - how many connections there may be, in all and per address.
  *
- * One for all loops of a node; an IPv6 /64 counts as one address. Thread safe.
- * QUIC counts for itself (core/quic).
+ * One for all loops and both transports of a node; an IPv6 /64 counts as one
+ * address. Thread safe.
  */
 #ifndef ALK_CORE_IO_GATE_H
 #define ALK_CORE_IO_GATE_H
@@ -18,6 +18,8 @@ void alk_gate_free(struct alk_gate *gate);
 void alk_gate_set(struct alk_gate *gate, size_t total, size_t per_address);
 /* One more; false: over a limit, or no memory. Each true needs a leave. */
 bool alk_gate_enter(struct alk_gate *gate, const struct alk_addr *remote);
+/* Whether enter would say no for want of places. */
+bool alk_gate_is_full(struct alk_gate *gate, const struct alk_addr *remote);
 void alk_gate_leave(struct alk_gate *gate, const struct alk_addr *remote);
 size_t alk_gate_count(struct alk_gate *gate);
 

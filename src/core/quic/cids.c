@@ -150,6 +150,12 @@ alk_err alk_qhost_enter(struct alk_qconn *c, const struct alk_addr *remote)
     }
     h->count++;
     c->host = h;
+    if (q->o.enter != NULL) {
+        if (!q->o.enter(q->o.gate_ctx, remote)) {
+            return ALK_E_LIMIT; /* leave undoes the rest */
+        }
+        c->entered = *remote;
+    }
     return ALK_OK;
 }
 
@@ -157,6 +163,10 @@ void alk_qhost_leave(struct alk_qconn *c)
 {
     struct alk_qhost *h = c->host;
     c->host = NULL;
+    if (c->entered.family != 0) {
+        c->q->o.leave(c->q->o.gate_ctx, &c->entered);
+        c->entered.family = 0;
+    }
     if (h != NULL && --h->count == 0) {
         (void)alk_map_remove(&c->q->hosts, alk_span(h->key, h->n));
         alk_free(c->q->mem, h);

@@ -98,6 +98,7 @@ struct alk_qconn {
     struct alk_qcid *cids;   /* owns */
     struct alk_qcid *tokens; /* owns */
     struct alk_qhost *host;  /* counted there */
+    struct alk_addr entered; /* has a place as this address; family 0: none */
     enum alk_qphase phase;
     struct alk_heap_node timer;
     struct alk_link work, all, anon, tomb;

@@ -65,6 +65,12 @@ struct alk_quic_options {
      * NULL: all may. Asked for each first packet. */
     bool (*admit)(void *ctx, const struct alk_addr *remote);
     void *admit_ctx;
+    /* Places that are shared with other loops and transports: enter for each new
+     * connection of a peer's (false: none is left), leave once for each true. NULL: our
+     * own limits alone. */
+    bool (*enter)(void *ctx, const struct alk_addr *remote);
+    void (*leave)(void *ctx, const struct alk_addr *remote);
+    void *gate_ctx;
     /* Whether the loop of that id (not ours) still lives; NULL: none does. */
     bool (*is_loop_alive)(void *ctx, uint8_t loop_id);
     void *loops_ctx;

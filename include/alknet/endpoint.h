@@ -42,12 +42,12 @@ struct alk_endpoint_options {
 
 /* Reads and checks the configuration and locks the data directory, but binds
  * nothing. On ALK_E_CONFIG *ret_message (may be NULL; caller frees with free())
- * tells all that is wrong. As root: forks the spawner, so call it before any
- * thread is started. */
+ * tells all that is wrong. */
 ALK_NODISCARD ALK_API alk_err alk_endpoint_new(const struct alk_endpoint_options *options,
                                                char **ret_message, struct alk_endpoint **ret);
 ALK_API struct alk_router *alk_endpoint_router(struct alk_endpoint *endpoint);
-/* Binds the listeners, starts services and loop threads. */
+/* Binds the listeners, starts services and loop threads. Forks the spawner first
+ * (unless no_spawner), so call it before other threads are started. */
 ALK_NODISCARD ALK_API alk_err alk_endpoint_start(struct alk_endpoint *endpoint, char **ret_message);
 /* Runs the first loop on the calling thread until the endpoint has stopped. */
 ALK_API void alk_endpoint_run(struct alk_endpoint *endpoint);

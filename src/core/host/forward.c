@@ -474,6 +474,7 @@ const struct alk_handler alk_forward_handler = {
     .abi = ALK_HANDLER_ABI,
     .name = "forward",
     .summary = "each stream to a local service",
+    .flags = ALK_HANDLER_CONNECTS,
     .settings = alk_config_forward_rows,
     .start = forward_start,
     .stop = forward_stop,

@@ -36,7 +36,7 @@ static struct alk_quic_limits limits_of(const struct alk_worker *w,
         .keep_alive = ALK_NEVER,
         .streams = c->streams_per_connection,
         .streams_without_identity = c->streams_without_identity,
-        .conn_window_max = c->memory_per_connection,
+        .conn_window = c->memory_per_connection,
         .memory = alk_worker_share(w, c->memory),
     };
 }

@@ -57,6 +57,39 @@ static void other_streams_go_on_beside_one_that_is_not_read(void **state)
     pair_free(p);
 }
 
+struct stop_at {
+    struct sim_request r;
+    uint64_t n;
+};
+
+static bool has_come_to_stop(void *ctx)
+{
+    const struct stop_at *s = ctx;
+    return s->r.got >= s->n;
+}
+
+/* Also when windows had grown while it was read, wherever it stops. */
+static void other_streams_go_on_beside_a_fast_one_that_stops(void **state)
+{
+    (void)state;
+    for (uint64_t n = MIB / 2; n <= 16 * MIB; n *= 2) {
+        struct pair *p = pair_new(NULL);
+        struct stop_at s = {.n = n};
+        pair_connect(p);
+        check_err(sim_request_start(&s.r, &p->client, SIM_GET, 64 * MIB), ALK_OK);
+        assert_true(sim_run(&p->w, 60 * ALK_SECOND, has_come_to_stop, &s));
+        s.r.hold = true;
+        (void)sim_run(&p->w, 10 * ALK_SECOND, NULL, NULL);
+        pair_exchange(p, SIM_ECHO, MIB);
+        s.r.hold = false;
+        sim_request_resume(&s.r);
+        assert_true(sim_run(&p->w, 60 * ALK_SECOND, sim_request_is_done, &s.r));
+        assert_true(s.r.is_right);
+        pair_close(p);
+        pair_free(p);
+    }
+}
+
 static void what_is_unread_survives_the_end_of_the_stream(void **state)
 {
     (void)state;
@@ -99,7 +132,6 @@ static void new_limits_are_for_new_connections(void **state)
     struct alk_quic_limits small = {.stream_window = 5000,
                                     .stream_window_max = 5000,
                                     .conn_window = 10000,
-                                    .conn_window_max = 10000,
                                     .streams = UINT64_MAX,
                                     .idle_timeout = ALK_NEVER};
     alk_quic_set_limits(p->s->q, &small);
@@ -529,6 +561,7 @@ int main(void)
         cmocka_unit_test(a_server_that_does_not_read_stops_the_client),
         cmocka_unit_test(a_client_that_does_not_read_stops_the_server),
         cmocka_unit_test(other_streams_go_on_beside_one_that_is_not_read),
+        cmocka_unit_test(other_streams_go_on_beside_a_fast_one_that_stops),
         cmocka_unit_test(what_is_unread_survives_the_end_of_the_stream),
         cmocka_unit_test(windows_grow_with_the_path),
         cmocka_unit_test(new_limits_are_for_new_connections),

@@ -203,7 +203,7 @@ static int recv_stream_data(ngtcp2_conn *nc, uint32_t flags, int64_t id, uint64_
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
     bool is_over = c->q->memory > c->q->limits.memory ||
-                   c->memory > 2 * (size_t)c->conn_window_max;
+                   c->memory > 2 * (size_t)c->conn_window;
     if (is_over && n > 0) {
         shed_stream(c, s);
     }

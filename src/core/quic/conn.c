@@ -135,13 +135,13 @@ static void set_mtu(const struct alk_quic *q, ngtcp2_settings *s)
 void alk_qconn_settings(struct alk_qconn *c, ngtcp2_settings *ret)
 {
     const struct alk_quic *q = c->q;
-    c->conn_window_max = q->limits.conn_window_max;
+    c->conn_window = q->limits.conn_window;
     c->stream_window_max = q->limits.stream_window_max;
     ngtcp2_settings_default(ret);
     ret->initial_ts = q->now;
     ret->cc_algo = NGTCP2_CC_ALGO_CUBIC;
     ret->handshake_timeout = q->limits.handshake_timeout;
-    ret->max_window = q->limits.conn_window_max;
+    ret->max_window = q->limits.conn_window;
     ret->max_stream_window = q->limits.stream_window_max;
     ret->rand_ctx.native_handle = c->q;
     ret->qlog_write = q->o.qlog == NULL ? NULL : write_qlog;

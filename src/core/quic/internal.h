@@ -118,7 +118,7 @@ struct alk_qconn {
     uint64_t bytes_in, bytes_out;
     uint64_t streams_base; /* stream credit without identity */
     uint64_t streams_full; /* and with it */
-    uint64_t stream_window_max, conn_window_max; /* those it was made with */
+    uint64_t stream_window_max, conn_window; /* those it was made with */
     struct alk_buf new_token; /* client: what the server gave */
     /* Client: in use, that of a first attempt (0: this is it), that a server named. */
     uint32_t version, original_version, offered_version;

@@ -21,21 +21,28 @@ static uint64_t at_most(uint64_t value, uint64_t most)
     return value < most ? value : most;
 }
 
+/* Of a stream's window and its connection's, autotuning grows each for itself: a
+ * stream that nobody reads could come to hold the whole of its connection's, and
+ * all others would stand still behind it. So the connection has its largest window
+ * from the beginning, and a stream no more than half of that. */
+static void leave_room_for_others(struct alk_quic_limits *l)
+{
+    l->stream_window = at_most(l->stream_window, l->conn_window / 2);
+    l->stream_window_max = at_most(l->stream_window_max, l->conn_window / 2);
+}
+
 static void fit_windows(struct alk_quic_limits *l)
 {
     l->streams = at_most(l->streams, STREAMS_MAX);
     l->stream_window = at_most(l->stream_window, WINDOW_MAX);
     l->conn_window = at_most(l->conn_window, WINDOW_MAX);
     l->stream_window_max = at_most(l->stream_window_max, WINDOW_MAX);
-    l->conn_window_max = at_most(l->conn_window_max, WINDOW_MAX);
     l->datagram_max = (size_t)at_most(l->datagram_max, 65535);
     /* Autotuning only grows windows. */
     if (l->stream_window_max < l->stream_window) {
         l->stream_window_max = l->stream_window;
     }
-    if (l->conn_window_max < l->conn_window) {
-        l->conn_window_max = l->conn_window;
-    }
+    leave_room_for_others(l);
     if (l->streams_without_identity > l->streams) {
         l->streams_without_identity = l->streams;
     }
@@ -55,8 +62,7 @@ static void fill_limits(struct alk_quic_limits *l, const struct alk_quic_limits 
     l->streams = or_default(l->streams, 1024);
     l->streams_without_identity = or_default(l->streams_without_identity, 8);
     l->stream_window = or_default(l->stream_window, 256 * KIB);
-    l->conn_window = or_default(l->conn_window, MIB);
-    l->conn_window_max = or_default(l->conn_window_max, 16 * MIB);
+    l->conn_window = or_default(l->conn_window, 16 * MIB);
     l->stream_window_max = or_default(l->stream_window_max, 6 * MIB);
     l->datagram_max = (size_t)or_default(l->datagram_max, 65535);
     l->memory = (size_t)or_default(l->memory, 512 * MIB);

@@ -37,10 +37,9 @@ struct alk_quic_limits {
     alk_time keep_alive;          /* ALK_NEVER: none (servers) */
     uint64_t streams;             /* concurrent, per connection, opened by the peer */
     uint64_t streams_without_identity;
-    uint64_t stream_window;       /* initial; autotuned up to the maxima */
-    uint64_t conn_window;
-    uint64_t stream_window_max;
-    uint64_t conn_window_max;     /* = limits.memory_per_connection */
+    uint64_t stream_window;       /* initial; autotuned up to the maximum */
+    uint64_t stream_window_max;   /* at most half of the connection's */
+    uint64_t conn_window;         /* from the start: limits.memory_per_connection */
     size_t datagram_max;          /* 0: 65535; 1: no datagrams */
     size_t memory;                /* all buffers of this loop; shed above */
 };

@@ -16,8 +16,8 @@ static int run_reload(struct cli *cli, const struct cli_args *args)
     char why[65536] = "";
 
     /* Where the node is stands in the file: when that cannot be read, the errors are
-     * the same ones that the node would tell. */
-    int rc = cli_state_open(cli, args, false, &state);
+     * the same ones that the node would tell, with those of the services. */
+    int rc = cli_state_open(cli, args, true, &state);
     if (rc != CLI_OK) {
         cli_state_close(&state);
         return rc;

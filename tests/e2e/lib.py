@@ -147,14 +147,15 @@ def is_reset(s):
 class Program:
     """A process in a group of its own, its output in files."""
 
-    def __init__(self, world, name, argv, stdin=subprocess.DEVNULL, env=None):
+    def __init__(self, world, name, argv, stdin=subprocess.DEVNULL, env=None, pass_fds=()):
         self.world, self.name = world, name
         self.out_path = os.path.join(world.dir, name + '.out')
         self.err_path = os.path.join(world.dir, name + '.err')
         with open(self.out_path, 'wb') as out, open(self.err_path, 'wb') as err:
             self.process = subprocess.Popen(argv, stdin=stdin, stdout=out, stderr=err,
                                             env=env or world.env, cwd=world.dir,
-                                            start_new_session=True, preexec_fn=tie)
+                                            pass_fds=pass_fds, start_new_session=True,
+                                            preexec_fn=tie)
         self.pid = self.process.pid
         world.programs.append(self)
 

@@ -475,6 +475,24 @@ static void keep_alive_keeps_it(void **state)
     pair_free(p);
 }
 
+static void short_idle(struct pair *p)
+{
+    p->s->options.limits.idle_timeout = 3 * ALK_SECOND;
+}
+
+static void keep_alive_fits_the_servers_idle_timeout(void **state)
+{
+    (void)state;
+    struct pair_options o = {.tune = short_idle};
+    struct pair *p = pair_new(&o);
+    pair_connect(p);
+    (void)sim_run(&p->w, 60 * ALK_SECOND, NULL, NULL);
+    assert_false(p->client.is_closed);
+    pair_exchange(p, SIM_ECHO, 1000);
+    pair_close(p);
+    pair_free(p);
+}
+
 static void a_ping_is_answered(void **state)
 {
     (void)state;
@@ -541,6 +559,7 @@ int main(void)
         cmocka_unit_test(a_silent_server_is_a_time_out),
         cmocka_unit_test(an_idle_connection_times_out),
         cmocka_unit_test(keep_alive_keeps_it),
+        cmocka_unit_test(keep_alive_fits_the_servers_idle_timeout),
         cmocka_unit_test(a_ping_is_answered),
         cmocka_unit_test(a_server_is_confirmed_at_once),
         cmocka_unit_test(the_peer_sees_code_and_reason),

@@ -59,9 +59,9 @@ static void give_new_token(struct alk_qconn *c)
     struct alk_quic *q = c->q;
     uint8_t token[NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN];
     const ngtcp2_path *path = ngtcp2_conn_get_path(c->nc);
-    ngtcp2_ssize n = ngtcp2_crypto_generate_regular_token(
-        token, q->o.token_key, sizeof q->o.token_key, path->remote.addr, path->remote.addrlen,
-        q->now);
+    ngtcp2_ssize n =
+        ngtcp2_crypto_generate_regular_token(token, q->o.token_key, sizeof q->o.token_key,
+                                             path->remote.addr, path->remote.addrlen, q->now);
     if (n > 0) {
         /* Without memory the client merely goes without. */
         (void)ngtcp2_conn_submit_new_token(c->nc, token, (size_t)n);
@@ -87,10 +87,25 @@ static int server_done(ngtcp2_conn *nc, void *user)
     return 0;
 }
 
+/* A server that closes sooner than we would say something hears from us sooner. */
+static void fit_keep_alive(struct alk_qconn *c)
+{
+    const ngtcp2_transport_params *params = ngtcp2_conn_get_remote_transport_params(c->nc);
+    if (c->keep_alive == ALK_NEVER || params == NULL || params->max_idle_timeout == 0) {
+        return;
+    }
+    alk_time half = params->max_idle_timeout / 2;
+    if (half < c->keep_alive) {
+        c->keep_alive = half;
+        ngtcp2_conn_set_keep_alive_timeout(c->nc, half);
+    }
+}
+
 static int client_done(ngtcp2_conn *nc, void *user)
 {
     struct alk_qconn *c = user;
     done(c);
+    fit_keep_alive(c);
     bool has_early = (gnutls_session_get_flags(c->tls.gs) & GNUTLS_SFLAGS_EARLY_DATA) != 0;
     if (c->is_early && !has_early) {
         /* The helper does not tell ngtcp2: without this the streams are sent again

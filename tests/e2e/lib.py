@@ -80,7 +80,7 @@ def read(path):
     try:
         with open(path, encoding='utf-8', errors='replace') as f:
             return f.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # a process may end while it is looked at
         return ''
 
 

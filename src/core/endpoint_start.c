@@ -147,6 +147,16 @@ static void find_exec_users(const struct alk_dynamic_config *config,
     ret_users[count] = NULL;
 }
 
+static bool has_exec(const struct alk_dynamic_config *config)
+{
+    for (size_t i = 0; i < config->service_count; i++) {
+        if ((config->services[i].handler->flags & ALK_HANDLER_SPAWNS) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static alk_err start_spawner(struct alk_endpoint *ep, char **ret_message)
 {
     const struct alk_static_config *config = alk_config_reload_static(ep->config);
@@ -178,6 +188,12 @@ static alk_err start_spawner(struct alk_endpoint *ep, char **ret_message)
     }
     if (ep->is_root && !alk_spawner_separates(ep->spawner)) {
         alk_ep_log(ep, ALK_LOG_WARN, "handler processes run under the node's own user");
+    }
+    if (!alk_spawner_separates(ep->spawner) && has_exec(alk_config_reload_current(ep->config))) {
+        alk_ep_log(ep, ALK_LOG_WARN,
+                   "programs of exec services run as the node's own user and can read %s: start "
+                   "the node as root to separate them",
+                   ep->datadir->path);
     }
     return ALK_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A node with a service of its own: says hello to whoever opens a stream.
  *
- *   cc greeter.c $(pkg-config --cflags --libs alknet) -o greeter && ./greeter
+ *   cc greeter.c $(pkg-config --cflags --libs alknet) -o greeter && ./greeter [ADDRESS:PORT]
  *   alknet dial alknet://KEY@127.0.0.1:4433 example/greeter     (in another shell)
  */
 #include <alknet/alknet.h>
@@ -36,10 +36,11 @@ static const struct alk_handler greeter = {
     .open = greet_open, .stream = greet_stream,
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
+    const char *const listen[] = {argc > 1 ? argv[1] : "127.0.0.1:4433", NULL};
     struct alk_endpoint_options options = {.struct_size = sizeof options,
-                                           .data_dir = "greeter-data"};
+                                           .data_dir = "greeter-data", .listen = listen};
     struct alk_endpoint *node;
     char *message = NULL;
     if (alk_endpoint_new(&options, &message, &node) != ALK_OK ||

@@ -291,11 +291,40 @@ static void start_requests(struct client *c)
 
 static void start_dials(struct client *c);
 
+/* A handshake counts when the server has confirmed it: a close any earlier would
+ * spare the server our Finished. */
+struct wait {
+    struct alk_timer timer;
+    struct client *client;
+    struct alk_conn *conn;
+};
+
+static void on_wait(struct alk_timer *timer, void *ctx)
+{
+    struct wait *w = ctx;
+    if (!alk_conn_auth(w->conn)->is_confirmed) {
+        alk_timer_set(w->client->loop, timer, alk_loop_now(w->client->loop) + ALK_MS);
+        return;
+    }
+    alk_conn_close(w->conn, 0, (struct alk_span){NULL, 0});
+    free(w);
+}
+
+static void wait_confirmed(struct client *c, struct alk_conn *conn)
+{
+    struct wait *w = calloc(1, sizeof *w);
+    if (w == NULL) {
+        die("memory", NULL);
+    }
+    *w = (struct wait){.timer = {.fn = on_wait, .ctx = w}, .client = c, .conn = conn};
+    alk_timer_set(c->loop, &w->timer, alk_loop_now(c->loop) + ALK_MS);
+}
+
 static void opened(void *ctx, struct alk_conn *conn)
 {
     struct client *c = ctx;
     if (c->is_hs) {
-        alk_conn_close(conn, 0, (struct alk_span){NULL, 0});
+        wait_confirmed(c, conn);
         return;
     }
     if (c->is_idle) {

@@ -332,12 +332,20 @@ static int cb_handshake(ngtcp2_conn *qc, void *user)
     (void)qc;
     struct conn *c = user;
     g.handshakes++;
-    if (!g.is_server) {
-        if (g.is_hs) {
-            c->is_done = true;
-        } else if (g.is_rr) {
-            start_requests(c);
-        }
+    if (!g.is_server && g.is_rr) {
+        start_requests(c);
+    }
+    mark(c);
+    return 0;
+}
+
+/* A handshake counts when the server has confirmed it. */
+static int cb_confirmed(ngtcp2_conn *qc, void *user)
+{
+    (void)qc;
+    struct conn *c = user;
+    if (!g.is_server && g.is_hs) {
+        c->is_done = true;
         mark(c);
     }
     return 0;
@@ -356,6 +364,7 @@ static const ngtcp2_callbacks callbacks = {
     .recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
     .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
     .handshake_completed = cb_handshake,
+    .handshake_confirmed = cb_confirmed,
     .encrypt = ngtcp2_crypto_encrypt_cb,
     .decrypt = ngtcp2_crypto_decrypt_cb,
     .hp_mask = ngtcp2_crypto_hp_mask_cb,

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/wire.h"
 
+#define PADDING 0x00
 #define ACK 0x02
 #define ACK_ECN 0x03
 #define STOP_SENDING 0x05
@@ -109,7 +110,13 @@ size_t alk_qstops_scan(struct alk_span payload, struct alk_qstop *ret, size_t ma
     struct alk_rd r = alk_rd(payload);
     struct alk_qstop stop;
     size_t n = 0;
-    while (n < max && alk_rd_left(&r) > 0 && next_frame(&r, &stop)) {
+    while (n < max) {
+        while (r.p < r.end && *r.p == PADDING) {
+            r.p++; /* probes of the path are padded to their size, a byte a frame */
+        }
+        if (alk_rd_left(&r) == 0 || !next_frame(&r, &stop)) {
+            break;
+        }
         if (stop.id != UINT64_MAX) {
             ret[n++] = stop;
         }

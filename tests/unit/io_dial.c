@@ -290,7 +290,8 @@ static void localhost_leads_to_the_address_that_answers(void **ctx)
     (void)ctx;
     struct node n;
     struct client c;
-    node_init(&n, ""); /* listens on 127.0.0.1 alone; localhost may be ::1 first */
+    /* [RFC 6761 §6.3] It listens on 127.0.0.1 alone; localhost is ::1 first. */
+    node_init(&n, "");
     node_start(&n, NULL);
     struct alk_dial_options o = client_options(&n, echo);
     o.host = "localhost";

@@ -84,16 +84,26 @@ static void on_literal(struct alk_timer *timer, void *ctx)
     finish(ctx, ALK_OK);
 }
 
-/* Literals, zones included, need no resolver and no thread. */
-static bool look_up_literal(struct alk_dial_lookup *q, const char *host)
+static void add_literal(struct alk_dial_lookup *q, const char *host)
 {
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
-    if (getaddrinfo(host, NULL, &hints, &found) != 0) {
-        return false;
+    if (getaddrinfo(host, NULL, &hints, &found) == 0) {
+        take_found(q, found);
+        freeaddrinfo(found);
     }
-    take_found(q, found);
-    freeaddrinfo(found);
+}
+
+/* Literals, zones included, need no resolver and no thread. Nor does localhost,
+ * which a bare system does not even know [RFC 6761 §6.3]. */
+static bool look_up_literal(struct alk_dial_lookup *q, const char *host)
+{
+    if (alk_span_equal_nocase(alk_span_str(host), ALK_LIT("localhost"))) {
+        add_literal(q, "::1");
+        add_literal(q, "127.0.0.1");
+    } else {
+        add_literal(q, host);
+    }
     return q->n > 0;
 }
 

@@ -289,16 +289,22 @@ static void over_the_memory_limit_the_youngest_tls_connections_go(void **ctx)
     handler.stream = hoard_stream;
     node_init(&n, "limits: {memory: 16MiB}\n");
     node_start(&n, handlers);
-    for (size_t i = 0; i < HOARDERS; i++) {
-        client_open(&c[i], &n, "test/hoard", ALK_TRANSPORT_TLS, NULL);
-        assert_non_null(c[i].conn);
-        client_send(&c[i], alk_span(much, sizeof much), false);
+    size_t opened = 0;
+    for (; opened < HOARDERS; opened++) {
+        client_open(&c[opened], &n, "test/hoard", ALK_TRANSPORT_TLS, NULL);
+        if (c[opened].conn == NULL) {
+            break; /* on a slow machine the limit is reached meanwhile: it was the youngest */
+        }
+        client_send(&c[opened], alk_span(much, sizeof much), false);
     }
-    node_until(&n, one_was_closed, c);
+    assert_true(opened > 10);
+    if (opened == HOARDERS) {
+        node_until(&n, one_was_closed, c);
+    }
     assert_true(counts_of(&n).shed > 0);
     assert_false(c[0].is_closed); /* the oldest */
     assert_true(node_logged(&n, "over the memory limit"));
-    for (size_t i = 0; i < HOARDERS; i++) {
+    for (size_t i = 0; i < opened; i++) {
         client_close(&c[i]);
     }
     node_fini(&n);

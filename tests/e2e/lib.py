@@ -362,6 +362,9 @@ class World:
                 if isinstance(program, Node):
                     equal('the status of %s, after SIGTERM,' % program.name, status, 0)
         until('nothing is left', lambda: not self.left(), 20)
+        for program in self.programs:  # UBSan only talks
+            found = re.search(r'^.*(runtime error: |Sanitizer: ).*$', program.err(), re.M)
+            check(not found, '%s: %s' % (program.name, found and found.group()))
 
     def kill_all(self):
         for pid in self.left():

@@ -19,6 +19,7 @@ extern "C" {
 #endif
 
 struct alk_endpoint;
+struct alk_ops;         /* alknet/ops.h */
 struct alk_conf_opener; /* the command's; not part of the library's interface yet */
 
 struct alk_endpoint_options {
@@ -38,6 +39,8 @@ struct alk_endpoint_options {
     /* Opens `!encrypted` values of the configuration; NULL: they are errors. Borrows
      * until the endpoint is freed. */
     const struct alk_conf_opener *opener;
+    struct alk_ops *ops; /* what services offer as operations (alk_env.ops); NULL: the handler
+                          * `call` makes a registry of its own. Must outlive the endpoint */
 };
 
 /* Reads and checks the configuration and locks the data directory, but binds

@@ -54,6 +54,7 @@ typedef void alk_log_fn(void *ctx, enum alk_log_level level, const char *compone
                         const char *line);
 
 struct alk_spawner;
+struct alk_ops;
 
 /* What a service may use besides its settings. Valid until `stop` returns. */
 struct alk_env {
@@ -66,6 +67,7 @@ struct alk_env {
     alk_log_fn *log;               /* NULL: nobody listens */
     void *log_ctx;
     struct alk_spawner *spawner;   /* starts programs; NULL: none (embedding, hosts) */
+    struct alk_ops *ops;           /* alk_endpoint_options.ops; NULL: none */
 };
 
 typedef alk_err alk_start_fn(const struct alk_conf *conf, const struct alk_env *env,

@@ -136,6 +136,7 @@ static bool copy_options(struct alk_endpoint *ep, const struct alk_endpoint_opti
     ep->loops_option = o->loops;
     ep->no_spawner = o->no_spawner;
     ep->watch_option = o->watch_config;
+    ep->ops = o->ops;
     ep->config_text_n = o->config_file == NULL ? o->config_text.n : 0;
     if (ep->config_text_n > 0) {
         ep->config_text = alk_strdup_span(ep->mem, o->config_text);

@@ -169,6 +169,7 @@ struct alk_endpoint {
     char **listen;
     unsigned loops_option;
     bool no_spawner, watch_option;
+    struct alk_ops *ops; /* borrows */
     char *base_dir, *default_dir;
 
     enum alk_endpoint_state state;

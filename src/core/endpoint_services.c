@@ -123,7 +123,8 @@ static alk_err service_new(struct alk_endpoint *ep, const struct alk_config_serv
                                .service = es->name,
                                .log = alk_log_line,
                                .log_ctx = ep->log,
-                               .spawner = ep->spawner};
+                               .spawner = ep->spawner,
+                               .ops = ep->ops};
     s->retire = on_retire;
     s->retire_ctx = es;
     alk_err err = copy_alpns(s, c->alpns, c->alpn_count);

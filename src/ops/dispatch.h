@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* ops/dispatch.h - how a face (call, HTTP, batch, composition, worker) runs an
+ * operation.
+ *
+ *     face --alk_ops_start--> access, schema, timer --> op.fn(ctx, request)
+ *     request --alk_request_respond/fail--> face.responded / face.ended
+ *
+ * Everything a request needs is its own: its texts are copied, so what the face
+ * received may be consumed at once. It belongs to the loop it was started on. A
+ * face that loses interest cancels; then it is told nothing more, and the request
+ * lives on until the operation ends it.
+ *
+ * Order of checks, and what each failure says:
+ *
+ *   1. is there such an operation, and is it visible here   NOT_FOUND
+ *   2. identity, unless public                              UNAUTHENTICATED
+ *   3. scopes                                               NOT_FOUND
+ *   4. input is JSON under the policy, and fits the schema  INVALID_INPUT
+ *   5. resource                                             FORBIDDEN
+ *
+ * Whoever has no identity gets UNAUTHENTICATED for every name that is not a public
+ * operation, whether it exists or not; whoever lacks a scope cannot tell a
+ * forbidden operation from a missing one. All failures come through face->ended,
+ * never out of alk_ops_start, and never inside it.
+ */
+#ifndef ALK_OPS_DISPATCH_H
+#define ALK_OPS_DISPATCH_H
+
+#include "alknet/ops.h"
+#include "base/err.h"
+#include "base/span.h"
+
+/* Shared codes (DESIGN.md §9). Static text. */
+#define ALK_OPS_NOT_FOUND       "NOT_FOUND"
+#define ALK_OPS_FORBIDDEN       "FORBIDDEN"
+#define ALK_OPS_UNAUTHENTICATED "UNAUTHENTICATED"
+#define ALK_OPS_INVALID_INPUT   "INVALID_INPUT"
+#define ALK_OPS_INVALID_FRAME   "INVALID_FRAME"
+#define ALK_OPS_TIMEOUT         "TIMEOUT"
+#define ALK_OPS_ABORTED         "ABORTED"
+#define ALK_OPS_UNAVAILABLE     "UNAVAILABLE"
+#define ALK_OPS_EXHAUSTED       "EXHAUSTED"
+#define ALK_OPS_TOO_LARGE       "TOO_LARGE"
+#define ALK_OPS_CONFLICT        "CONFLICT"
+#define ALK_OPS_SLOW_CONSUMER   "SLOW_CONSUMER"
+#define ALK_OPS_EXPIRED         "EXPIRED"
+#define ALK_OPS_INTERNAL        "INTERNAL"
+bool alk_ops_code_is_retryable(const char *code);
+
+#define ALK_OPS_INPUT_MAX  ((size_t)1 << 20) /* bytes of one input or output */
+#define ALK_OPS_DEPTH_MAX  8                 /* of composition */
+#define ALK_OPS_REQUEST_ID 20                /* bytes with the zero */
+
+/* How a request ended. code NULL: success. Texts borrow until the call returns. */
+struct alk_outcome {
+    const char *code;
+    const char *message;
+    bool is_retryable;
+    struct alk_span details; /* JSON text; empty: none */
+};
+
+/* What a face does with answers. ctx is the request's. None may be NULL. */
+struct alk_face {
+    /* One answer. For a query or mutation it is the last call: ALK_OK whatever
+     * happens. For a subscription ALK_FULL: nothing was taken, alk_request_writable
+     * will be called. */
+    alk_err (*responded)(void *ctx, struct alk_request *r, struct alk_span output, bool is_last);
+    /* The end of a subscription, or a failure of any request. The last call. */
+    void (*ended)(void *ctx, struct alk_request *r, const struct alk_outcome *outcome);
+};
+
+struct alk_start_spec {
+    struct alk_loop *loop;
+    struct alk_span op;                   /* "fs/read", without the slash of the wire */
+    struct alk_span input;                /* JSON text; empty: {} */
+    const struct alk_identity *caller;    /* a reference is taken; NULL: nobody */
+    const struct alk_identity *authority; /* NULL: the caller */
+    const struct alk_auth_context *auth;  /* borrows until the request is cancelled or over */
+    uint64_t timeout_ms;                  /* 0: the operation's */
+    struct alk_span traceparent;          /* empty: none */
+    bool may_see_internal;                /* composition */
+    unsigned depth;                       /* of composition */
+};
+
+/* Starts a request. ALK_OK: *ret, and exactly one last call of the face follows
+ * unless it is cancelled first; *ret is valid until then. ALK_E_NOMEM: nothing was
+ * started. */
+ALK_NODISCARD alk_err alk_ops_start(struct alk_ops *ops, const struct alk_start_spec *spec,
+                                    const struct alk_face *face, void *ctx,
+                                    struct alk_request **ret);
+/* The face has room or credit again. */
+void alk_request_writable(struct alk_request *r);
+/* The face lost interest (abort, connection gone): no further call of it. The
+ * operation hears `cancelled`, children are cancelled too. r is not the face's any more. */
+void alk_request_cancel(struct alk_request *r);
+/* For long subscriptions: rights have changed. NULL or disabled identity, or one that
+ * may not call this operation any more: ends it with UNAUTHENTICATED. */
+void alk_request_set_caller(struct alk_request *r, const struct alk_identity *caller);
+
+/* Internal views for operations in this tree. */
+struct yyjson_val;
+struct yyjson_val *alk_request_value(const struct alk_request *r); /* parsed input */
+struct alk_ops *alk_request_ops(const struct alk_request *r);
+enum alk_op_kind alk_request_kind(const struct alk_request *r);
+
+/* --- looking at the registry -------------------------------------------------- */
+
+/* What is known of an operation; borrows until fn returns. */
+struct alk_op_info {
+    const struct alk_op *op; /* the copy: schemas as text, rules, errors */
+    const char *source;      /* "" local, else the worker's identity id */
+    unsigned providers;      /* 1, or how many workers share it */
+};
+/* Calls fn for each operation that `caller` may call, by name. An empty prefix: all. */
+void alk_ops_each(struct alk_ops *ops, const struct alk_identity *caller, struct alk_span prefix,
+                  void (*fn)(void *ctx, const struct alk_op_info *info), void *ctx);
+/* One of them; false: missing, or not visible to the caller. */
+bool alk_ops_find(struct alk_ops *ops, const struct alk_identity *caller, struct alk_span name,
+                  void (*fn)(void *ctx, const struct alk_op_info *info), void *ctx);
+
+/* An operation of a worker: as alk_ops_add, but it may be added beside others of the
+ * same name and source kind when kind, schemas and errors are equal (else
+ * ALK_E_EXISTS); a local operation always wins. Requests go to the one with the
+ * fewest under way. When the last one is removed the name stays known for as long as
+ * the registry lives and answers UNAVAILABLE to those who could call it.
+ * *ret_provider is what remove takes. */
+struct alk_op_provider;
+ALK_NODISCARD alk_err alk_ops_add_remote(struct alk_ops *ops, const struct alk_op *op,
+                                         const char *source, void *ctx, char *why, size_t why_size,
+                                         struct alk_op_provider **ret_provider);
+void alk_ops_remove_remote(struct alk_ops *ops, struct alk_op_provider *provider);
+
+/* Lines for the audit log and the log; set once, before requests. May stay unset. */
+struct alk_ops_audit {
+    const struct alk_request *request;
+    const char *code; /* NULL: allowed */
+};
+void alk_ops_set_audit(struct alk_ops *ops, void (*fn)(void *ctx, const struct alk_ops_audit *a),
+                       void *ctx);
+
+/* The operations services/list, services/schema, call/batch. */
+ALK_NODISCARD alk_err alk_ops_add_standard(struct alk_ops *ops);
+
+#endif

@@ -224,6 +224,7 @@ struct question {
     char method[24];
     alk_auth_done_fn *done;
     void *ctx;
+    bool is_counted; /* a failure counts against the peer */
 };
 
 static void answered(void *ctx, alk_err err, const struct alk_identity *identity,
@@ -232,7 +233,7 @@ static void answered(void *ctx, alk_err err, const struct alk_identity *identity
     struct question *q = ctx;
     struct alk_conn *conn = q->conn;
     conn->resolving--;
-    if (err != ALK_OK) {
+    if (err != ALK_OK && q->is_counted) {
         count_failure(conn, q->method, failure_reason(err));
     }
     q->done(q->ctx, err, identity, generation);
@@ -240,8 +241,8 @@ static void answered(void *ctx, alk_err err, const struct alk_identity *identity
     alk_conn_raise(conn, 0); /* its end may have waited for this */
 }
 
-void alk_conn_resolve(struct alk_conn *conn, const char *method,
-                      const struct alk_auth_query *query, alk_auth_done_fn *done, void *ctx)
+static void ask(struct alk_conn *conn, const char *method, const struct alk_auth_query *query,
+                bool is_counted, alk_auth_done_fn *done, void *ctx)
 {
     struct alk_hub *hub = conn->hub;
     struct question *q = ALK_NEW(conn->mem, struct question);
@@ -249,7 +250,7 @@ void alk_conn_resolve(struct alk_conn *conn, const char *method,
         done(ctx, ALK_E_UNAVAILABLE, NULL, 0);
         return;
     }
-    *q = (struct question){.conn = conn, .done = done, .ctx = ctx};
+    *q = (struct question){.conn = conn, .done = done, .ctx = ctx, .is_counted = is_counted};
     conn->resolving++;
     (void)alk_span_cstr(alk_span_head(alk_span_str(method), sizeof q->method - 1), q->method,
                         sizeof q->method);
@@ -261,6 +262,18 @@ void alk_conn_resolve(struct alk_conn *conn, const char *method,
     full.context = &conn->auth;
     full.method = q->method;
     hub->auth.provider->resolve(hub->auth.provider_ctx, &full, answered, q);
+}
+
+void alk_conn_resolve(struct alk_conn *conn, const char *method,
+                      const struct alk_auth_query *query, alk_auth_done_fn *done, void *ctx)
+{
+    ask(conn, method, query, true, done, ctx);
+}
+
+void alk_conn_recheck(struct alk_conn *conn, const char *method,
+                      const struct alk_auth_query *query, alk_auth_done_fn *done, void *ctx)
+{
+    ask(conn, method, query, false, done, ctx);
 }
 
 void alk_conn_count_refused(struct alk_conn *conn)

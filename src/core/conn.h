@@ -137,6 +137,10 @@ void alk_conn_raise(struct alk_conn *conn, unsigned events);
 /* The peer, the transport or a timer ended it; the first caller's reason stays. */
 void alk_conn_raise_closed(struct alk_conn *conn, alk_err err, uint64_t code,
                            struct alk_span reason);
+/* As alk_conn_resolve, about a credential that resolved before: a failure is no
+ * failed login. */
+void alk_conn_recheck(struct alk_conn *conn, const char *method,
+                      const struct alk_auth_query *query, alk_auth_done_fn *done, void *ctx);
 /* For the service's counter: not let in. */
 void alk_conn_count_refused(struct alk_conn *conn);
 /* Queues a datagram for the handler; dropped and counted when 64 wait. */

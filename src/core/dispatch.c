@@ -146,6 +146,11 @@ static void tls_resolved(void *ctx, alk_err err, const struct alk_identity *iden
         alk_conn_close(conn, ALK_CODE_REVOKED, ALK_LIT("revoked"));
         return;
     }
+    if (err == ALK_E_AUTH) {
+        conn->auth.generation = generation;
+        alk_conn_raise(conn, ALK_CONN_AUTH); /* requests may have credentials of their own */
+        return;
+    }
     if (err == ALK_OK) {
         set_identity(conn, identity, generation);
         if (admit(conn) != ALK_OK) {

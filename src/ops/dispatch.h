@@ -97,6 +97,9 @@ void alk_request_cancel(struct alk_request *r);
  * may not call this operation any more: ends it with UNAUTHENTICATED. */
 void alk_request_set_caller(struct alk_request *r, const struct alk_identity *caller);
 
+/* The face that started it and that face's ctx; NULL once it was cancelled. */
+const struct alk_face *alk_request_face(const struct alk_request *r, void **ret_ctx);
+
 /* Internal views for operations in this tree. */
 struct yyjson_val;
 struct yyjson_val *alk_request_value(const struct alk_request *r); /* parsed input */

@@ -234,7 +234,7 @@ static void enter_sandbox(struct alk_host *host)
     };
     unsigned applied = 0;
     alk_sandbox_enter(&sandbox, &applied);
-    host->sandbox = host->options->sandbox | applied;
+    host->sandbox |= applied;
     alk_free(host->hub.mem, list);
 }
 
@@ -464,10 +464,14 @@ int alk_host_run(const struct alk_host_options *options)
     (void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
 #endif
     struct alk_host *host = ALK_NEW(NULL, struct alk_host);
-    if (host == NULL || alk_loop_new(NULL, &host->loop) != ALK_OK) {
+    if (host == NULL) {
         return EXIT_MEMORY;
     }
     host->options = options;
+    host->sandbox = options->sandbox | alk_sandbox_begin();
+    if (alk_loop_new(NULL, &host->loop) != ALK_OK) {
+        return EXIT_MEMORY;
+    }
     alk_hub_init(&host->hub, NULL, 0);
     host->hub.loop = host->loop;
     host->hub.auth.provider = &provider_vtable;

@@ -50,19 +50,25 @@ static bool set_limits(const struct alk_sandbox *sandbox)
     return is_set;
 }
 
-void alk_sandbox_enter(const struct alk_sandbox *sandbox, unsigned *ret_applied)
+unsigned alk_sandbox_begin(void)
 {
     unsigned applied = 0;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
         applied |= ALK_SANDBOX_NO_NEW_PRIVS;
     }
+    if (alk_seccomp_enter()) {
+        applied |= ALK_SANDBOX_SYSCALLS;
+    }
+    return applied;
+}
+
+void alk_sandbox_enter(const struct alk_sandbox *sandbox, unsigned *ret_applied)
+{
+    unsigned applied = 0;
     if (set_limits(sandbox)) {
         applied |= ALK_SANDBOX_LIMITS;
     }
     applied |= alk_landlock_enter(sandbox);
-    if (alk_seccomp_enter()) {
-        applied |= ALK_SANDBOX_SYSCALLS;
-    }
     *ret_applied = applied;
 }
 

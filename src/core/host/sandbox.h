@@ -41,8 +41,12 @@ struct alk_sandbox {
     bool may_bind;
 };
 
-/* Applies all parts that this kernel knows. *ret_applied: which. Never fails as a
- * whole: a host that must have a part checks the bits. */
+/* First thing in the process: what needs no settings (no_new_privs, system calls).
+ * Returns which parts this kernel knows. A loop comes after it: libuv (1.45) takes
+ * an io_uring where it can have one, and aborts when that is denied later on. */
+unsigned alk_sandbox_begin(void);
+/* Applies the other parts that this kernel knows. *ret_applied: which. Never fails
+ * as a whole: a host that must have a part checks the bits. */
 void alk_sandbox_enter(const struct alk_sandbox *sandbox, unsigned *ret_applied);
 /* What this kernel would apply; for doctor. Changes nothing. */
 unsigned alk_sandbox_probe(void);

@@ -138,6 +138,9 @@ struct alk_ops_audit {
     const struct alk_request *request;
     const char *code; /* NULL: allowed */
 };
+struct alk_audit_record;
+/* What it says, as a record of the audit log; borrows from the request. */
+void alk_ops_audit_fill(const struct alk_ops_audit *a, struct alk_audit_record *ret);
 void alk_ops_set_audit(struct alk_ops *ops, void (*fn)(void *ctx, const struct alk_ops_audit *a),
                        void *ctx);
 

@@ -20,8 +20,11 @@
  *
  * Whoever has no identity gets UNAUTHENTICATED for every name that is not a public
  * operation, whether it exists or not; whoever lacks a scope cannot tell a
- * forbidden operation from a missing one. All failures come through face->ended,
- * never out of alk_ops_start, and never inside it.
+ * forbidden operation from a missing one. All failures come through face->ended.
+ *
+ * Nothing runs inside alk_ops_start: neither the operation nor the face. Requests
+ * of one loop begin in the order of starting, in the same turn of the loop if it
+ * is one, before the loop sleeps or sends.
  */
 #ifndef ALK_OPS_DISPATCH_H
 #define ALK_OPS_DISPATCH_H
@@ -114,9 +117,12 @@ struct alk_op_info {
     const char *source;      /* "" local, else the worker's identity id */
     unsigned providers;      /* 1, or how many workers share it */
 };
-/* Calls fn for each operation that `caller` may call, by name. An empty prefix: all. */
-void alk_ops_each(struct alk_ops *ops, const struct alk_identity *caller, struct alk_span prefix,
-                  void (*fn)(void *ctx, const struct alk_op_info *info), void *ctx);
+/* Calls fn for each operation that `caller` may call, by name. An empty prefix: all.
+ * ALK_E_NOMEM: not called at all. */
+ALK_NODISCARD alk_err alk_ops_each(struct alk_ops *ops, const struct alk_identity *caller,
+                                   struct alk_span prefix,
+                                   void (*fn)(void *ctx, const struct alk_op_info *info),
+                                   void *ctx);
 /* One of them; false: missing, or not visible to the caller. */
 bool alk_ops_find(struct alk_ops *ops, const struct alk_identity *caller, struct alk_span name,
                   void (*fn)(void *ctx, const struct alk_op_info *info), void *ctx);

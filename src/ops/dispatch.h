@@ -123,6 +123,10 @@ ALK_NODISCARD alk_err alk_ops_each(struct alk_ops *ops, const struct alk_identit
                                    struct alk_span prefix,
                                    void (*fn)(void *ctx, const struct alk_op_info *info),
                                    void *ctx);
+/* All that a worker can offer: local, not internal, whoever may call it. Likewise. */
+ALK_NODISCARD alk_err alk_ops_each_offered(struct alk_ops *ops, struct alk_span prefix,
+                                           void (*fn)(void *ctx, const struct alk_op_info *info),
+                                           void *ctx);
 /* One of them; false: missing, or not visible to the caller. */
 bool alk_ops_find(struct alk_ops *ops, const struct alk_identity *caller, struct alk_span name,
                   void (*fn)(void *ctx, const struct alk_op_info *info), void *ctx);
@@ -138,6 +142,10 @@ ALK_NODISCARD alk_err alk_ops_add_remote(struct alk_ops *ops, const struct alk_o
                                          const char *source, void *ctx, char *why, size_t why_size,
                                          struct alk_op_provider **ret_provider);
 void alk_ops_remove_remote(struct alk_ops *ops, struct alk_op_provider *provider);
+/* A remote operation could not carry the request: gives it to another provider of the
+ * same name, whose fn is called in here. ALK_OK: it is that one's affair now.
+ * ALK_E_NOENT: there is no other, or it went around 4 times: end it. */
+ALK_NODISCARD alk_err alk_request_retry(struct alk_request *r);
 
 /* Lines for the audit log and the log; set once, before requests. May stay unset. */
 struct alk_ops_audit {

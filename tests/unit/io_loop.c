@@ -330,6 +330,66 @@ static void a_foreign_poll_on_the_loops_descriptor_sees_posts_timers_and_files(v
     (void)close(fd[1]);
 }
 
+/* --- soon ------------------------------------------------------------------ */
+
+struct chore {
+    struct alk_soon soon;
+    struct alk_loop *loop;
+    struct chore *asks; /* asks for this one */
+    char name;
+    char *log; /* shared */
+};
+
+static void on_chore(void *ctx)
+{
+    struct chore *c = ctx;
+    *strchr(c->log, '.') = c->name;
+    if (c->asks != NULL) {
+        struct chore *next = c->asks;
+        c->asks = NULL;
+        alk_loop_soon(c->loop, &next->soon);
+    }
+}
+
+static bool log_turn(void *ctx)
+{
+    char *dot = strchr(ctx, '.');
+    if (dot != NULL) {
+        *dot = '|';
+    }
+    return false;
+}
+
+static void what_is_asked_for_soon_runs_in_order_before_the_hooks_and_the_sleep(void **ctx)
+{
+    struct alk_loop *loop = make_loop();
+    char log[] = ".......";
+    struct chore c[4];
+    struct alk_turn turn = {.fn = log_turn, .ctx = log};
+    (void)ctx;
+    for (size_t i = 0; i < 4; i++) {
+        c[i] = (struct chore){.loop = loop, .name = (char)('a' + i), .log = log};
+        c[i].soon = (struct alk_soon){.fn = on_chore, .ctx = &c[i]};
+    }
+    alk_loop_turn_add(loop, &turn);
+    c[0].asks = &c[3]; /* asked for while the others run: after the hooks */
+    for (size_t i = 0; i < 3; i++) {
+        alk_loop_soon(loop, &c[i].soon);
+        alk_loop_soon(loop, &c[i].soon);
+    }
+    assert_int_equal(alk_loop_timeout_ms(loop), 0);
+    alk_loop_soon_cancel(&c[1].soon);
+    assert_string_equal(log, "......."); /* nothing inside the call */
+    while (strchr(log, 'd') == NULL) {
+        (void)alk_loop_run_once(loop, -1); /* would not return if it slept */
+    }
+    assert_memory_equal(log, "ac|d", 4);
+    alk_loop_turn_remove(loop, &turn);
+    alk_loop_soon(loop, &c[0].soon);
+    alk_loop_free(loop);
+    alk_loop_soon_cancel(&c[0].soon); /* dropped, and out of the list */
+}
+
 static void a_stop_before_the_run_ends_it_at_once(void **ctx)
 {
     (void)ctx;
@@ -356,6 +416,7 @@ int main(void)
         cmocka_unit_test(a_hangup_shows_as_readable_and_a_watch_may_go_in_its_callback),
         cmocka_unit_test(a_hook_that_has_more_keeps_the_loop_from_sleeping),
         cmocka_unit_test(a_foreign_poll_on_the_loops_descriptor_sees_posts_timers_and_files),
+        cmocka_unit_test(what_is_asked_for_soon_runs_in_order_before_the_hooks_and_the_sleep),
         cmocka_unit_test(a_stop_before_the_run_ends_it_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,7 @@ struct alk_loop {
     struct alk_timers timers;
     struct alk_posts posts;
     struct alk_list turns;
+    struct alk_list soon;
     struct alk_list ends;
     struct alk_hub *hub;
     void *extra;
@@ -157,16 +158,35 @@ static void set_busy(struct alk_loop *loop, bool is_busy)
     }
 }
 
+/* What is asked for meanwhile waits for the next pass, so that descriptors get
+ * their turn. */
+static void run_soon(struct alk_loop *loop)
+{
+    struct alk_soon mark = {.fn = NULL};
+    struct alk_link *e;
+
+    if (alk_list_is_empty(&loop->soon)) {
+        return;
+    }
+    alk_list_append(&loop->soon, &mark.in);
+    while ((e = alk_list_pop(&loop->soon)) != &mark.in) {
+        struct alk_soon *soon = ALK_CONTAINER(e, struct alk_soon, in);
+        soon->fn(soon->ctx);
+    }
+}
+
 static void end_turn(struct alk_loop *loop)
 {
     bool has_more = false;
+    run_soon(loop);
     struct alk_link *e = alk_list_first(&loop->turns);
     while (e != NULL) {
         struct alk_turn *turn = ALK_CONTAINER(e, struct alk_turn, in);
         e = alk_list_next(&loop->turns, e);
         has_more = turn->fn(turn->ctx) || has_more;
     }
-    if (loop->timers.root != NULL && loop->timers.root->at <= loop->now) {
+    if (!alk_list_is_empty(&loop->soon) ||
+        (loop->timers.root != NULL && loop->timers.root->at <= loop->now)) {
         has_more = true;
     } else {
         arm(loop);
@@ -201,6 +221,17 @@ void alk_loop_turn_remove(struct alk_loop *loop, struct alk_turn *turn)
 {
     (void)loop;
     alk_list_remove(&turn->in);
+}
+
+void alk_loop_soon(struct alk_loop *loop, struct alk_soon *soon)
+{
+    alk_list_append(&loop->soon, &soon->in);
+    loop->is_dirty = true;
+}
+
+void alk_loop_soon_cancel(struct alk_soon *soon)
+{
+    alk_list_remove(&soon->in);
 }
 
 void alk_loop_end_add(struct alk_loop *loop, struct alk_loop_end *end)
@@ -280,6 +311,7 @@ alk_err alk_loop_new(const struct alk_mem *mem, struct alk_loop **ret)
     loop->mem = mem;
     loop->alarm_at = ALK_NEVER;
     alk_list_init(&loop->turns);
+    alk_list_init(&loop->soon);
     alk_list_init(&loop->ends);
     alk_err err = ALK_E_IO;
     loop->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -314,6 +346,8 @@ void alk_loop_free(struct alk_loop *loop)
     while ((l = alk_list_pop(&loop->ends)) != NULL) {
         struct alk_loop_end *end = ALK_CONTAINER(l, struct alk_loop_end, in);
         end->fn(end->ctx);
+    }
+    while (alk_list_pop(&loop->soon) != NULL) { /* unlinked: it may be asked about later */
     }
     if (loop->extra != NULL) {
         loop->extra_release(loop->extra);

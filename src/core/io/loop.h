@@ -31,6 +31,19 @@ struct alk_turn {
 void alk_loop_turn_add(struct alk_loop *loop, struct alk_turn *turn);
 void alk_loop_turn_remove(struct alk_loop *loop, struct alk_turn *turn);
 
+/* Work of the loop's own thread that must not run where it is asked for. fn runs
+ * once, soon: at the end of this turn or at the beginning of the next, before the
+ * turn hooks and before the loop sleeps, in the order of asking. Allocates nothing
+ * and never fails; asking twice is harmless. Dropped when the loop is freed. */
+struct alk_soon {
+    void (*fn)(void *ctx);
+    void *ctx;
+    struct alk_link in; /* the loop's */
+};
+void alk_loop_soon(struct alk_loop *loop, struct alk_soon *soon);
+/* No effect when it waits for nothing. */
+void alk_loop_soon_cancel(struct alk_soon *soon);
+
 /* As alk_post; when the loop is freed before fn ran, cancel(arg) runs instead. */
 ALK_NODISCARD alk_err alk_post_cancel(struct alk_loop *loop, alk_post_fn *fn, alk_post_fn *cancel,
                                       void *arg);

@@ -39,20 +39,21 @@ static void stops_are_found_among_all_frames(void **state)
     (void)state;
     struct alk_buf b;
     struct alk_qstop got[MAX];
+    bool is_challenged = false;
     alk_buf_init(&b, NULL, 4096);
     put_others(&b);
-    assert_int_equal(alk_qstops_scan(alk_buf_span(&b), got, MAX), 0);
+    assert_int_equal(alk_qstops_scan(alk_buf_span(&b), got, MAX, &is_challenged), 0);
     PUT(&b, "\x05\x08\x40\x4d"); /* stream 8, code 77 */
     put_others(&b);
     PUT(&b, "\x05\x80\x00\x10\x01\x00"); /* stream 4097, code 0 */
     put_others(&b);
-    assert_int_equal(alk_qstops_scan(alk_buf_span(&b), got, MAX), 2);
+    assert_int_equal(alk_qstops_scan(alk_buf_span(&b), got, MAX, &is_challenged), 2);
     assert_int_equal(got[0].id, 8);
     assert_int_equal(got[0].code, 77);
     assert_int_equal(got[1].id, 4097);
     assert_int_equal(got[1].code, 0);
-    assert_int_equal(alk_qstops_scan(alk_buf_span(&b), got, 1), 1);
-    assert_int_equal(alk_qstops_scan(alk_buf_span(&b), got, 0), 0);
+    assert_int_equal(alk_qstops_scan(alk_buf_span(&b), got, 1, &is_challenged), 1);
+    assert_int_equal(alk_qstops_scan(alk_buf_span(&b), got, 0, &is_challenged), 0);
     alk_buf_fini(&b);
 }
 
@@ -60,11 +61,12 @@ static void frames_without_an_end_take_the_rest(void **state)
 {
     (void)state;
     struct alk_qstop got[MAX];
+    bool is_challenged = false;
     static const char *const rests[] = {"\x08\x01\x05\x05\x05", "\x0c\x01\x01\x05\x05\x05",
                                         "\x30\x05\x05\x05\x05", "\x1f\x05\x05\x05\x05",
                                         "\x40\x42\x05\x05\x05"};
     for (size_t i = 0; i < sizeof rests / sizeof rests[0]; i++) {
-        assert_int_equal(alk_qstops_scan(alk_span_str(rests[i]), got, MAX), 0);
+        assert_int_equal(alk_qstops_scan(alk_span_str(rests[i]), got, MAX, &is_challenged), 0);
     }
 }
 
@@ -72,16 +74,55 @@ static void half_a_stop_is_none(void **state)
 {
     (void)state;
     struct alk_qstop got[MAX];
-    assert_int_equal(alk_qstops_scan(ALK_LIT("\x05\x08"), got, MAX), 0);
-    assert_int_equal(alk_qstops_scan(ALK_LIT("\x05\x40"), got, MAX), 0);
-    assert_int_equal(alk_qstops_scan(ALK_LIT(""), got, MAX), 0);
+    bool is_challenged = false;
+    assert_int_equal(alk_qstops_scan(ALK_LIT("\x05\x08"), got, MAX, &is_challenged), 0);
+    assert_int_equal(alk_qstops_scan(ALK_LIT("\x05\x40"), got, MAX, &is_challenged), 0);
+    assert_int_equal(alk_qstops_scan(ALK_LIT(""), got, MAX, &is_challenged), 0);
+}
+
+static void a_challenge_is_noticed(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name;
+        struct alk_span in;
+        bool want;
+    } rows[] = {
+        {"alone, padded", ALK_LIT("\x1a\x05\x05\x05\x05\x05\x05\x05\x05\x00\x00"), true},
+        {"behind an acknowledgement",
+         ALK_LIT("\x02\x05\x05\x00\x05\x1a"
+                 "12345678"),
+         true},
+        {"half of one",
+         ALK_LIT("\x1a"
+                 "1234567"),
+         false},
+        {"its bytes in a stream",
+         ALK_LIT("\x0a\x04\x09\x1a"
+                 "12345678"),
+         false},
+        {"the answer to one",
+         ALK_LIT("\x1b"
+                 "12345678"),
+         false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct alk_qstop got[MAX];
+        bool is_challenged = false;
+        assert_int_equal(alk_qstops_scan(rows[i].in, got, MAX, &is_challenged), 0);
+        if (is_challenged != rows[i].want) {
+            print_error("%s\n", rows[i].name);
+        }
+        assert_true(is_challenged == rows[i].want);
+    }
 }
 
 static void look(struct alk_span in, void *ctx)
 {
     struct alk_qstop got[MAX];
+    bool is_challenged = false;
     (void)ctx;
-    assert_true(alk_qstops_scan(in, got, MAX) <= MAX);
+    assert_true(alk_qstops_scan(in, got, MAX, &is_challenged) <= MAX);
 }
 
 static void any_bytes_will_do(void **state)
@@ -101,6 +142,7 @@ int main(void)
         cmocka_unit_test(stops_are_found_among_all_frames),
         cmocka_unit_test(frames_without_an_end_take_the_rest),
         cmocka_unit_test(half_a_stop_is_none),
+        cmocka_unit_test(a_challenge_is_noticed),
         cmocka_unit_test(any_bytes_will_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

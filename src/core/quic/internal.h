@@ -118,6 +118,7 @@ struct alk_qconn {
     uint64_t bytes_in, bytes_out;
     uint64_t streams_base; /* stream credit without identity */
     uint64_t streams_full; /* and with it */
+    uint64_t streams_lent; /* beyond either: alk_qpath_challenged */
     uint64_t stream_window_max, conn_window; /* those it was made with */
     struct alk_buf new_token; /* client: what the server gave */
     /* Client: in use, that of a first attempt (0: this is it), that a server named. */
@@ -170,6 +171,7 @@ struct alk_quic {
     size_t spare_count;
     struct alk_qstop *stops; /* of the datagram that is being read */
     size_t stop_count;
+    bool is_challenged; /* it had a PATH_CHALLENGE */
     struct alk_qout *out; /* ring of ALK_QOUT_MAX */
     size_t out_at, out_count;
     /* A packet that could not join its batch. */
@@ -202,6 +204,8 @@ void alk_qpath_set(ngtcp2_path_storage *ps, const struct alk_addr *local,
                    const struct alk_addr *remote);
 void alk_qpath_get(const ngtcp2_path *path, struct alk_addr *ret_local,
                    struct alk_addr *ret_remote);
+/* A PATH_CHALLENGE has been read: its answer shall not stall the connection. */
+void alk_qpath_challenged(struct alk_qconn *c);
 /* Takes a connection's current path over into its public part. */
 void alk_qpath_adopt(struct alk_qconn *c, const ngtcp2_path *path);
 
@@ -283,8 +287,10 @@ void alk_qconn_stream_dirty(struct alk_stream *stream);
 void alk_qconn_stream_free(struct alk_stream *stream);
 
 /* stops.c: what ngtcp2 does not tell */
-/* STOP_SENDING frames of a decrypted packet, at most max of them. */
-size_t alk_qstops_scan(struct alk_span payload, struct alk_qstop *ret, size_t max);
+/* STOP_SENDING frames of a decrypted packet, at most max of them; *ret_challenged
+ * becomes true when a PATH_CHALLENGE is before the last of them. */
+size_t alk_qstops_scan(struct alk_span payload, struct alk_qstop *ret, size_t max,
+                       bool *ret_challenged);
 /* Around ngtcp2_conn_read_pkt. */
 void alk_qstops_begin(struct alk_qconn *c);
 void alk_qstops_end(struct alk_qconn *c, bool is_alive);

@@ -61,3 +61,23 @@ void alk_qpath_adopt(struct alk_qconn *c, const ngtcp2_path *path)
     alk_addr_print(&c->base.local, true, c->base.auth.local, sizeof c->base.auth.local);
     alk_addr_print(&c->base.remote, true, c->base.auth.remote, sizeof c->base.auth.remote);
 }
+
+/* ngtcp2 1.11 counts a PATH_RESPONSE, padded to 1200 bytes, into what is in flight,
+ * but keeps no timer for it. Two of them fill the smallest congestion window; if
+ * their acknowledgement is lost as well, nothing is ever declared lost, and nothing
+ * but acknowledgements can be sent until the connection is idle. So close to that a
+ * frame goes into the same packet that does keep the timer: MAX_STREAMS, which is
+ * the only one that can be made due at any time. The stream of credit it carries is
+ * lent, and taken back with the next one that would be given. */
+#define TIGHT ((uint64_t)8 * NGTCP2_MAX_UDP_PAYLOAD_SIZE)
+
+void alk_qpath_challenged(struct alk_qconn *c)
+{
+    ngtcp2_conn_info info;
+    ngtcp2_conn_get_conn_info(c->nc, &info);
+    if (info.cwnd >= info.bytes_in_flight + TIGHT || c->streams_lent >= c->streams_base) {
+        return;
+    }
+    c->streams_lent++;
+    ngtcp2_conn_extend_max_streams_bidi(c->nc, 1);
+}

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* STOP_SENDING. ngtcp2 1.11 tells nobody of it: it resets our direction and refuses
- * the next write. So the frames of a packet are looked through for it when they
- * have been decrypted, and what is found is believed once ngtcp2 refuses. */
+/* What ngtcp2 1.11 tells nobody of, looked for in the frames of a packet when they
+ * have been decrypted:
+ *
+ * STOP_SENDING: it resets our direction and refuses the next write; what is found is
+ * believed once it refuses.
+ * PATH_CHALLENGE: see alk_qpath_challenged. */
 #include "core/quic/internal.h"
 
 #include "base/mem.h"
@@ -14,6 +17,7 @@
 #define STREAM 0x08 /* to 0x0f */
 #define STREAM_LEN 0x02
 #define STREAM_OFF 0x04
+#define PATH_CHALLENGE 0x1a
 #define DATAGRAM 0x30
 #define DATAGRAM_LEN 0x31
 
@@ -84,9 +88,10 @@ static void skip_stream(struct alk_rd *r, uint64_t type)
 }
 
 /* One frame. An unknown one ends the search, as it ends the connection. */
-static bool next_frame(struct alk_rd *r, struct alk_qstop *ret_stop)
+static bool next_frame(struct alk_rd *r, struct alk_qstop *ret_stop, uint64_t *ret_type)
 {
     uint64_t type = alk_rd_varint(r);
+    *ret_type = type;
     ret_stop->id = UINT64_MAX;
     if (type >= STREAM && type < STREAM + 8) {
         skip_stream(r, type);
@@ -105,18 +110,21 @@ static bool next_frame(struct alk_rd *r, struct alk_qstop *ret_stop)
     return r->err == ALK_OK;
 }
 
-size_t alk_qstops_scan(struct alk_span payload, struct alk_qstop *ret, size_t max)
+size_t alk_qstops_scan(struct alk_span payload, struct alk_qstop *ret, size_t max,
+                       bool *ret_challenged)
 {
     struct alk_rd r = alk_rd(payload);
     struct alk_qstop stop;
+    uint64_t type = PADDING;
     size_t n = 0;
     while (n < max) {
         while (r.p < r.end && *r.p == PADDING) {
             r.p++; /* probes of the path are padded to their size, a byte a frame */
         }
-        if (alk_rd_left(&r) == 0 || !next_frame(&r, &stop)) {
+        if (alk_rd_left(&r) == 0 || !next_frame(&r, &stop, &type)) {
             break;
         }
+        *ret_challenged = *ret_challenged || type == PATH_CHALLENGE;
         if (stop.id != UINT64_MAX) {
             ret[n++] = stop;
         }
@@ -132,8 +140,9 @@ int alk_qstops_decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
     bool is_short = aad_n > 0 && (aad[0] & 0x80) == 0;
     if (rv == 0 && is_short && reading != NULL && n >= aead->max_overhead) {
         struct alk_quic *q = reading->q;
-        q->stop_count += alk_qstops_scan(alk_span(dest, n - aead->max_overhead),
-                                         q->stops + q->stop_count, ALK_QSTOPS_MAX - q->stop_count);
+        q->stop_count +=
+            alk_qstops_scan(alk_span(dest, n - aead->max_overhead), q->stops + q->stop_count,
+                            ALK_QSTOPS_MAX - q->stop_count, &q->is_challenged);
     }
     return rv;
 }
@@ -142,6 +151,7 @@ void alk_qstops_begin(struct alk_qconn *c)
 {
     reading = c;
     c->q->stop_count = 0;
+    c->q->is_challenged = false;
 }
 
 /* Whether ngtcp2 has taken it in: a write of impossible length is refused in the
@@ -158,6 +168,9 @@ void alk_qstops_end(struct alk_qconn *c, bool is_alive)
 {
     const struct alk_quic *q = c->q;
     reading = NULL;
+    if (is_alive && q->is_challenged) {
+        alk_qpath_challenged(c);
+    }
     for (size_t i = 0; is_alive && i < q->stop_count; i++) {
         struct alk_qstream *s = alk_qids_find(c, q->stops[i].id);
         if (s != NULL && !s->base.is_fin_sent && !s->base.is_reset_sent && is_shut(c, s)) {

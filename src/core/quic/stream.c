@@ -137,7 +137,9 @@ void alk_qstream_free(struct alk_qstream *s)
     if (c->nc != NULL && !c->close.is_pending && !s->is_orphan) {
         give_credit(c, s);
         ngtcp2_conn_extend_max_offset(c->nc, unread);
-        if (!s->base.is_local) {
+        if (!s->base.is_local && c->streams_lent > 0) {
+            c->streams_lent--;
+        } else if (!s->base.is_local) {
             ngtcp2_conn_extend_max_streams_bidi(c->nc, 1);
         }
         alk_qconn_mark(c);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "base/text.h"
 
+#include "base/json_scan.h"
+
 #include <string.h>
 
 static const char hex_digits[] = "0123456789abcdef";
@@ -232,29 +234,19 @@ static void put_json_char(struct alk_buf *b, struct alk_span s, size_t len)
     }
 }
 
-/* Bytes at the front that stand for themselves in JSON text. */
-static size_t plain_run(struct alk_span s)
-{
-    size_t n = 0;
-    while (n < s.n && s.p[n] >= 0x20 && s.p[n] < 0x7f && s.p[n] != '"' && s.p[n] != '\\') {
-        n++;
-    }
-    return n;
-}
-
 alk_err alk_buf_put_json(struct alk_buf *b, struct alk_span s)
 {
     (void)alk_buf_put_u8(b, '"');
-    while (s.n > 0 && b->err == ALK_OK) {
-        size_t len = plain_run(s);
-        if (len > 0) {
-            (void)alk_buf_put(b, alk_span_head(s, len));
-        } else {
-            len = alk_span_utf8(s);
-            put_json_char(b, s, len);
-            len = len == 0 ? 1 : len;
+    for (;;) {
+        size_t plain = alk_json_plain(s);
+        (void)alk_buf_put(b, alk_span_head(s, plain));
+        s = alk_span_tail(s, plain);
+        if (s.n == 0 || b->err != ALK_OK) {
+            break;
         }
-        s = alk_span_tail(s, len);
+        size_t len = alk_span_utf8(s);
+        put_json_char(b, s, len);
+        s = alk_span_tail(s, len == 0 ? 1 : len);
     }
     return alk_buf_put_u8(b, '"');
 }

@@ -17,7 +17,7 @@ static struct alk_span text(const char *s)
 static const struct {
     const char *in;
     alk_err want;
-} rows[] = {
+} judged[] = {
     {"0", ALK_OK},
     {" -0.5e+10 ", ALK_OK},
     {"1E400", ALK_OK},
@@ -97,10 +97,10 @@ static const struct {
 static void values_are_taken_or_refused(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        alk_err err = alk_json_scan_check(text(rows[i].in));
-        if (err != rows[i].want) {
-            fail_msg("%s: %s", rows[i].in, alk_err_name(err));
+    for (size_t i = 0; i < sizeof judged / sizeof judged[0]; i++) {
+        alk_err err = alk_json_scan_check(text(judged[i].in));
+        if (err != judged[i].want) {
+            fail_msg("%s: %s", judged[i].in, alk_err_name(err));
         }
     }
     check_err(alk_json_scan_check(alk_span("\"a\0b\"", 5)), ALK_E_MALFORMED);

@@ -25,30 +25,55 @@ static void check_peer(const struct alk_auth_context *auth, enum alk_cert_kind k
     assert_int_equal(auth->transport, ALK_TRANSPORT_QUIC);
 }
 
-/* reference/quic.md §1 */
+static bool has_name(const struct alk_auth_context *auth, const char *name)
+{
+    for (size_t i = 0; i < 4; i++) {
+        if (name[0] != '\0' && strcmp(auth->fingerprints[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Both kinds of server, pinned or not, and clients with either kind, both or none.
+ * A client that has both shows the kind that the server would take first. */
 static void every_kind_of_certificate_meets_every_other(void **state)
 {
     (void)state;
     static const struct {
-        bool server_x509, client_pins, client_key;
-        enum alk_cert_kind server_kind;
+        bool server_x509, client_pins, client_key, client_x509;
+        enum alk_cert_kind server_kind, client_kind;
     } table[] = {
-        {false, true, false, ALK_CERT_RAW_KEY}, {false, true, true, ALK_CERT_RAW_KEY},
-        {true, true, false, ALK_CERT_RAW_KEY},  {true, true, true, ALK_CERT_RAW_KEY},
-        {true, false, false, ALK_CERT_X509},    {true, false, true, ALK_CERT_X509},
+        {false, true, false, false, ALK_CERT_RAW_KEY, ALK_CERT_NONE},
+        {false, true, true, false, ALK_CERT_RAW_KEY, ALK_CERT_RAW_KEY},
+        {false, true, false, true, ALK_CERT_RAW_KEY, ALK_CERT_X509},
+        {false, true, true, true, ALK_CERT_RAW_KEY, ALK_CERT_RAW_KEY},
+        {true, true, false, false, ALK_CERT_RAW_KEY, ALK_CERT_NONE},
+        {true, true, true, false, ALK_CERT_RAW_KEY, ALK_CERT_RAW_KEY},
+        {true, true, false, true, ALK_CERT_RAW_KEY, ALK_CERT_X509},
+        {true, false, false, false, ALK_CERT_X509, ALK_CERT_NONE},
+        {true, false, true, false, ALK_CERT_X509, ALK_CERT_RAW_KEY},
+        {true, false, false, true, ALK_CERT_X509, ALK_CERT_X509},
+        {true, false, true, true, ALK_CERT_X509, ALK_CERT_RAW_KEY},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char name[ALK_FINGERPRINT_MAX] = "";
+        uint8_t client_key = table[i].client_key ? 9 : 0;
         struct pair_options o = {.server.names = table[i].server_x509 ? names : NULL,
                                  .server.no_raw_key = !table[i].client_pins,
-                                 .client_key = table[i].client_key ? 9 : 0};
+                                 .client_key = client_key};
         struct pair *p = pair_new(&o);
+        if (table[i].client_x509) {
+            check_err(sim_client_use_x509(&p->client, client_key, name), ALK_OK);
+        }
         if (!table[i].client_pins) {
             p->client.dial.pinned_key = NULL;
             p->client.dial.trust = accept_any;
         }
         pair_connect(p);
         check_peer(&p->client.auth, table[i].server_kind);
-        check_peer(&p->server.auth, table[i].client_key ? ALK_CERT_RAW_KEY : ALK_CERT_NONE);
+        check_peer(&p->server.auth, table[i].client_kind);
+        assert_true(has_name(&p->server.auth, name) == (table[i].client_kind == ALK_CERT_X509));
         pair_exchange(p, SIM_ECHO, 1000);
         pair_close(p);
         assert_int_equal(p->server.closes, 1);

@@ -33,6 +33,8 @@ struct sim_server {
     struct alk_service *services[2];
     struct alk_identity_provider provider;
     const struct alk_identity *identity; /* everybody's, when not NULL */
+    const char *accepted; /* only of those with this fingerprint, when not NULL */
+    unsigned resolved;    /* times that was asked */
     uint8_t key[32];        /* public key */
     struct alk_conn *conn;  /* the last that opened; NULL when it closed */
     struct alk_auth_context auth; /* of the last that opened */
@@ -101,6 +103,10 @@ struct sim_client {
 ALK_NODISCARD alk_err sim_client_init(struct sim_client *c, struct sim_node *node,
                                       const struct sim_server *server, uint8_t key_seed,
                                       const char *alpn);
+/* A self-signed certificate besides the raw key, or instead of it (key_seed 0); its
+ * fingerprint "cert:..." goes to ret_name. Before the first connection. */
+ALK_NODISCARD alk_err sim_client_use_x509(struct sim_client *c, uint8_t key_seed,
+                                          char ret_name[static ALK_FINGERPRINT_MAX]);
 void sim_client_fini(struct sim_client *c);
 /* Uses c->connect (version, hold) and c->session. */
 ALK_NODISCARD alk_err sim_client_connect(struct sim_client *c, const struct sim_node *to);

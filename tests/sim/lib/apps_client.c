@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "base/text.h"
 #include "base/wire.h"
 #include "sim/lib/apps.h"
 
@@ -226,6 +227,35 @@ alk_err sim_client_init(struct sim_client *c, struct sim_node *node,
     alk_buf_init(&c->session, mem, 65536);
     struct alk_tls_creds_options creds = {.mem = mem, .seed = key_seed == 0 ? NULL : seed};
     return alk_tls_creds_new(&creds, NULL, 0, &c->creds);
+}
+
+alk_err sim_client_use_x509(struct sim_client *c, uint8_t key_seed,
+                            char ret_name[static ALK_FINGERPRINT_MAX])
+{
+    static const char *const names[] = {"client.test", NULL};
+    const struct alk_mem *mem = c->node->world->mem;
+    uint8_t seed[32], sha256[32];
+    uint64_t from, to;
+    struct alk_buf chain, key;
+    memset(seed, key_seed, sizeof seed);
+    alk_buf_init(&chain, mem, 8192);
+    alk_buf_init(&key, mem, 8192);
+    alk_err err = alk_tls_self_signed(names, 1700000000, 86400, &chain, &key);
+    struct alk_tls_creds_options creds = {.mem = mem, .seed = key_seed == 0 ? NULL : seed};
+    creds.chain_pem = alk_buf_span(&chain);
+    creds.key_pem = alk_buf_span(&key);
+    if (err == ALK_OK) {
+        alk_tls_creds_unref(c->creds);
+        c->creds = NULL;
+        err = alk_tls_creds_new(&creds, NULL, 0, &c->creds);
+    }
+    if (err == ALK_OK && alk_tls_creds_cert(c->creds, sha256, &from, &to)) {
+        (void)snprintf(ret_name, ALK_FINGERPRINT_MAX, "cert:");
+        (void)alk_hex(alk_span(sha256, 32), ret_name + 5, ALK_FINGERPRINT_MAX - 5);
+    }
+    alk_buf_fini(&chain);
+    alk_buf_fini_secret(&key);
+    return err;
 }
 
 void sim_client_fini(struct sim_client *c)

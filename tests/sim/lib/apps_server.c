@@ -251,9 +251,15 @@ static const struct alk_handler early = {
 static void resolve(void *provider, const struct alk_auth_query *query, alk_auth_done_fn *done,
                     void *ctx)
 {
-    const struct sim_server *s = provider;
-    (void)query;
-    done(ctx, s->identity != NULL ? ALK_OK : ALK_E_AUTH, s->identity, 1);
+    struct sim_server *s = provider;
+    const struct alk_identity *identity = s->accepted == NULL ? s->identity : NULL;
+    s->resolved++;
+    for (size_t i = 0; s->accepted != NULL && i < query->fingerprint_count; i++) {
+        if (strcmp(query->fingerprints[i], s->accepted) == 0) {
+            identity = s->identity;
+        }
+    }
+    done(ctx, identity != NULL ? ALK_OK : ALK_E_AUTH, identity, 1);
 }
 
 static struct alk_service *make_service(struct sim_server *s, const struct alk_handler *handler,

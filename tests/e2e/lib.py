@@ -51,9 +51,19 @@ def say(text):
     print(text, flush=True)
 
 
+class Skipped(SystemExit):
+    """A test cannot run here; the others of its script still do (main)."""
+
+    def __init__(self, why):
+        super().__init__(77)
+        self.why = why
+
+    def __str__(self):
+        return self.why
+
+
 def skip(why):
-    say('skipped: ' + why)
-    sys.exit(77)
+    raise Skipped(why)
 
 
 def need(*programs):
@@ -409,8 +419,16 @@ def main(*tests):
     """Runs named tests, each in a world of its own. Their names can be arguments."""
     chosen = [t for t in tests if not sys.argv[1:] or t.__name__ in sys.argv[1:]]
     check(chosen, 'no such test')
+    skipped = []
     for test in chosen:
-        began = time.monotonic()
-        with World() as w:
-            test(w)
-        say('ok: %s (%.1f s)' % (test.__doc__ or test.__name__, time.monotonic() - began))
+        began, name = time.monotonic(), test.__doc__ or test.__name__
+        try:
+            with World() as w:
+                test(w)
+        except Skipped as e:
+            skipped.append('skipped: %s: %s' % (name, e))
+            continue
+        say('ok: %s (%.1f s)' % (name, time.monotonic() - began))
+    if skipped:
+        say('\n'.join(skipped))
+        sys.exit(77)

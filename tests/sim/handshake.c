@@ -366,6 +366,10 @@ static void two_connections(struct pair *p)
 {
     p->s->options.limits.connections = 2;
 }
+static void one_per_address(struct pair *p)
+{
+    p->s->options.limits.connections_per_ip = 1;
+}
 static void two_per_address(struct pair *p)
 {
     p->s->options.limits.connections_per_ip = 2;
@@ -402,6 +406,41 @@ static void too_many_of_one_address_are_refused(void **state)
 {
     (void)state;
     third_is_refused(two_per_address);
+}
+
+/* The slow one began before the others, but has proved its address last. */
+static void a_slow_handshake_holds_no_place(void **state)
+{
+    (void)state;
+    struct pair_options o = {.tune = two_per_address};
+    struct pair *p = pair_new(&o);
+    p->client.connect.hold_finished = true;
+    check_err(sim_client_connect(&p->client, p->s), ALK_OK);
+    (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        (void)pair_more(p);
+        (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+        assert_true(p->more[i].is_open && !p->more[i].is_closed);
+    }
+    assert_int_equal(pair_stats(p->s).retries_sent, 2);
+    alk_quic_release_finished(p->client.conn);
+    assert_true(sim_run(&p->w, ALK_SECOND, sim_client_is_closed, &p->client));
+    check_err(p->client.close_err, ALK_E_UNAVAILABLE);
+    assert_int_equal(p->server.opens, 2);
+    assert_int_equal(pair_stats(p->s).dropped_limit, 1);
+    pair_free(p);
+}
+
+static void a_single_place_goes_to_a_proved_address(void **state)
+{
+    (void)state;
+    struct pair_options o = {.tune = one_per_address};
+    struct pair *p = pair_new(&o);
+    pair_connect(p);
+    assert_int_equal(pair_stats(p->s).retries_sent, 1);
+    pair_exchange(p, SIM_ECHO, 1000);
+    pair_close(p);
+    pair_free(p);
 }
 
 static void draining_refuses_new_connections(void **state)
@@ -577,6 +616,8 @@ int main(void)
         cmocka_unit_test(load_asks_for_retry_and_then_drops),
         cmocka_unit_test(too_many_connections_are_refused),
         cmocka_unit_test(too_many_of_one_address_are_refused),
+        cmocka_unit_test(a_slow_handshake_holds_no_place),
+        cmocka_unit_test(a_single_place_goes_to_a_proved_address),
         cmocka_unit_test(draining_refuses_new_connections),
         cmocka_unit_test(held_finished_opens_nothing_at_the_server),
         cmocka_unit_test(the_loser_of_a_race_was_never_there),

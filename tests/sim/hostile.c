@@ -167,6 +167,57 @@ static void a_flood_of_initials_is_bounded(void **state)
     pair_free(p);
 }
 
+static void eight_per_address(struct pair *p)
+{
+    p->s->options.limits.connections_per_ip = 8;
+}
+
+/* Nothing reaches the second node: its first packets are somebody's who only claims
+ * its address. */
+static bool not_to_third(void *ctx, struct sim_node *from, struct sim_node *to, uint8_t *data,
+                         size_t *n)
+{
+    const struct pair *p = ctx;
+    (void)from;
+    (void)data;
+    (void)n;
+    return to != &p->w.nodes[2];
+}
+
+static void forged_initials_leave_an_address_all_its_places(void **state)
+{
+    (void)state;
+    struct pair_options o = {.tune = eight_per_address};
+    struct pair *p = pair_new(&o);
+    struct sim_client forged[10];
+    struct sim_node *x = sim_node_add(&p->w, 2, 6000); /* the victim's address */
+    check_err(sim_node_start(x), ALK_OK);
+    p->w.tap = not_to_third;
+    p->w.tap_ctx = p;
+    for (size_t i = 0; i < 10; i++) {
+        check_err(sim_client_init(&forged[i], x, &p->server, 0, "sim/1"), ALK_OK);
+        check_err(sim_client_connect(&forged[i], p->s), ALK_OK);
+    }
+    (void)sim_run(&p->w, 100 * ALK_MS, NULL, NULL);
+    assert_int_equal(pair_stats(p->s).handshaking, 4);
+    assert_true(pair_stats(p->s).retries_sent >= 6);
+    pair_connect(p); /* through a Retry, as are all while that lasts */
+    for (size_t i = 0; i < 8; i++) {
+        (void)pair_more(p);
+        (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+        assert_true(p->more[i].is_closed == (i == 7)); /* the ninth is one too many */
+    }
+    assert_int_equal(pair_stats(p->s).handshaking, 4);
+    assert_int_equal(p->server.opens, 8);
+    (void)sim_run(&p->w, 20 * ALK_SECOND, NULL, NULL);
+    assert_int_equal(pair_stats(p->s).handshaking, 0);
+    pair_stop(p);
+    for (size_t i = 0; i < 10; i++) {
+        sim_client_fini(&forged[i]);
+    }
+    pair_free(p);
+}
+
 /* --- memory that runs out ------------------------------------------------------------ */
 
 /* A whole life with allocation number fail_at failing; ends well or with an error,
@@ -226,6 +277,7 @@ int main(void)
         cmocka_unit_test(mangled_copies_of_every_packet_do_no_harm),
         cmocka_unit_test(forged_retry_and_versions_change_nothing),
         cmocka_unit_test(a_flood_of_initials_is_bounded),
+        cmocka_unit_test(forged_initials_leave_an_address_all_its_places),
         cmocka_unit_test(no_allocation_is_trusted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,7 +110,7 @@ static void create(struct alk_quic *q, const ngtcp2_path_storage *ps, const ngtc
         q->stats.dropped_limit++;
         return;
     }
-    alk_err err = alk_qhost_enter(c, &remote);
+    alk_err err = alk_qhost_enter(c, &remote, p->is_valid);
     if (err == ALK_OK) {
         err = start(c, ps, hd, p);
     }
@@ -125,10 +125,11 @@ static void create(struct alk_quic *q, const ngtcp2_path_storage *ps, const ngtc
     alk_qconn_read(c, ps, pi, data);
 }
 
-static bool asks_retry(const struct alk_quic *q)
+/* Under load, and before Initials with a forged source fill an address's places. */
+static bool asks_retry(const struct alk_quic *q, const struct alk_addr *remote)
 {
     return q->limits.retry_above == ALK_QUIC_RETRY_ALWAYS ||
-           q->handshaking >= q->limits.retry_above;
+           q->handshaking >= q->limits.retry_above || alk_qhost_wants_proof(q, remote);
 }
 
 /* Admission, before the handshake costs anything. */
@@ -159,7 +160,7 @@ void alk_qaccept(struct alk_quic *q, const ngtcp2_path_storage *ps, const ngtcp2
         alk_qstray_refuse(q, ps, &hd, NGTCP2_INVALID_TOKEN);
         return;
     }
-    if (!p.is_valid && asks_retry(q)) {
+    if (!p.is_valid && asks_retry(q, &remote)) {
         alk_qstray_retry(q, ps, &hd);
         return;
     }

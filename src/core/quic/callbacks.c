@@ -73,6 +73,10 @@ static int server_done(ngtcp2_conn *nc, void *user)
     struct alk_qconn *c = user;
     (void)nc;
     done(c);
+    if (alk_qhost_prove(c) != ALK_OK) {
+        c->is_refused = true;
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
     if ((gnutls_session_get_flags(c->tls.gs) & GNUTLS_SFLAGS_EARLY_DATA) != 0) {
         c->q->stats.early_accepted++;
     }

@@ -127,36 +127,76 @@ bool alk_qhost_is_full(const struct alk_quic *q, const struct alk_addr *remote)
     return h != NULL && h->count >= q->limits.connections_per_ip;
 }
 
-alk_err alk_qhost_enter(struct alk_qconn *c, const struct alk_addr *remote)
+bool alk_qhost_wants_proof(const struct alk_quic *q, const struct alk_addr *remote)
 {
-    struct alk_quic *q = c->q;
+    uint8_t key[17];
+    size_t n = 0;
+    const struct alk_qhost *h = find_host(q, remote, key, &n);
+    size_t unproved = h == NULL ? 0 : h->unproved;
+    return unproved >= q->limits.connections_per_ip / 2;
+}
+
+static struct alk_qhost *find_or_add_host(struct alk_quic *q, const struct alk_addr *remote)
+{
     uint8_t key[17];
     size_t n = 0;
     struct alk_qhost *h = find_host(q, remote, key, &n);
+    if (h != NULL) {
+        return h;
+    }
+    h = ALK_NEW(q->mem, struct alk_qhost);
     if (h == NULL) {
-        h = ALK_NEW(q->mem, struct alk_qhost);
-        if (h == NULL) {
-            return ALK_E_NOMEM;
-        }
-        h->n = (uint8_t)n;
-        memcpy(h->key, key, n);
-        alk_err err = alk_map_put(&q->hosts, alk_span(h->key, n), h);
-        if (err != ALK_OK) {
-            alk_free(q->mem, h);
-            return err;
-        }
-    } else if (h->count >= q->limits.connections_per_ip) {
+        return NULL;
+    }
+    h->n = (uint8_t)n;
+    memcpy(h->key, key, n);
+    if (alk_map_put(&q->hosts, alk_span(h->key, n), h) != ALK_OK) {
+        alk_free(q->mem, h);
+        return NULL;
+    }
+    return h;
+}
+
+/* A place of its address, here and in the gate; leave gives both back. */
+static alk_err take_place(struct alk_qconn *c, const struct alk_addr *remote)
+{
+    struct alk_quic *q = c->q;
+    if (c->host->count >= q->limits.connections_per_ip) {
         return ALK_E_LIMIT;
     }
-    h->count++;
-    c->host = h;
     if (q->o.enter != NULL) {
         if (!q->o.enter(q->o.gate_ctx, remote)) {
-            return ALK_E_LIMIT; /* leave undoes the rest */
+            return ALK_E_LIMIT;
         }
         c->entered = *remote;
     }
+    c->host->count++;
+    c->has_place = true;
     return ALK_OK;
+}
+
+alk_err alk_qhost_enter(struct alk_qconn *c, const struct alk_addr *remote, bool is_proved)
+{
+    c->host = find_or_add_host(c->q, remote);
+    if (c->host == NULL) {
+        return ALK_E_NOMEM;
+    }
+    if (is_proved) {
+        return take_place(c, remote);
+    }
+    c->host->unproved++;
+    c->is_unproved = true;
+    return ALK_OK;
+}
+
+alk_err alk_qhost_prove(struct alk_qconn *c)
+{
+    if (!c->is_unproved) {
+        return ALK_OK;
+    }
+    c->is_unproved = false;
+    c->host->unproved--;
+    return take_place(c, &c->base.remote);
 }
 
 void alk_qhost_leave(struct alk_qconn *c)
@@ -167,7 +207,14 @@ void alk_qhost_leave(struct alk_qconn *c)
         c->q->o.leave(c->q->o.gate_ctx, &c->entered);
         c->entered.family = 0;
     }
-    if (h != NULL && --h->count == 0) {
+    if (h == NULL) {
+        return;
+    }
+    h->count -= c->has_place ? 1 : 0;
+    h->unproved -= c->is_unproved ? 1 : 0;
+    c->has_place = false;
+    c->is_unproved = false;
+    if (h->count == 0 && h->unproved == 0) {
         (void)alk_map_remove(&c->q->hosts, alk_span(h->key, h->n));
         alk_free(c->q->mem, h);
     }

@@ -104,7 +104,11 @@ void alk_qconn_failed(struct alk_qconn *c, int liberr)
         alk_qconn_end(c, c->is_handshake_done ? ALK_Q_DRAINING : ALK_Q_OVER);
         break;
     case SEND:
-        if (liberr == NGTCP2_ERR_CRYPTO) {
+        if (c->is_refused) {
+            c->q->stats.dropped_limit++;
+            ngtcp2_ccerr_set_transport_error(&c->close.ccerr, NGTCP2_CONNECTION_REFUSED, NULL, 0);
+            err = ALK_E_LIMIT;
+        } else if (liberr == NGTCP2_ERR_CRYPTO) {
             uint8_t alert = ngtcp2_conn_get_tls_alert(c->nc);
             ngtcp2_ccerr_set_tls_alert(&c->close.ccerr, alert, NULL, 0);
             err = alk_tls_error(&c->tls, 0, alert);

@@ -55,7 +55,8 @@ struct alk_qcid {
 
 /* Connections of one address (alk_addr_limit_key). */
 struct alk_qhost {
-    size_t count;
+    size_t count;    /* that have proved to be there: these have the address's places */
+    size_t unproved; /* handshakes that anybody may have begun in its name */
     uint8_t n;
     uint8_t key[17];
 };
@@ -128,6 +129,9 @@ struct alk_qconn {
     size_t close_packet_n;
     uint64_t close_seen;   /* packets that came since */
     bool is_handshaking;   /* counted in q->handshaking */
+    bool is_unproved;      /* counted in host->unproved */
+    bool has_place;        /* counted in host->count */
+    bool is_refused;       /* server: proved, but its address has no place left */
     bool is_handshake_done;
     bool is_released;   /* the hub has let go */
     bool is_open_raised; /* ALK_CONN_HANDSHAKE has been raised */
@@ -221,10 +225,17 @@ void alk_qcids_clear(struct alk_qconn *c);
 void alk_qtokens_clear(struct alk_qconn *c);
 struct alk_qconn *alk_qcids_find(const struct alk_quic *q, const uint8_t *data, size_t n);
 struct alk_qconn *alk_qtokens_find(const struct alk_quic *q, const uint8_t *data);
-/* ALK_E_LIMIT: too many of that address. Counts it otherwise. */
-ALK_NODISCARD alk_err alk_qhost_enter(struct alk_qconn *c, const struct alk_addr *remote);
+/* Counts a new connection of that address. is_proved: a token says that the address
+ * is its own. ALK_E_LIMIT: it is, and there are too many. */
+ALK_NODISCARD alk_err alk_qhost_enter(struct alk_qconn *c, const struct alk_addr *remote,
+                                      bool is_proved);
+/* Its handshake has proved the address. ALK_E_LIMIT: no place is left. */
+ALK_NODISCARD alk_err alk_qhost_prove(struct alk_qconn *c);
 void alk_qhost_leave(struct alk_qconn *c);
 bool alk_qhost_is_full(const struct alk_quic *q, const struct alk_addr *remote);
+/* Whether a connection without a token has to prove the address first: unproved ones
+ * may be half as many as the address may have. */
+bool alk_qhost_wants_proof(const struct alk_quic *q, const struct alk_addr *remote);
 
 /* stray.c: packets that belong to no connection */
 void alk_qstray_versions(struct alk_quic *q, const ngtcp2_path_storage *ps,

@@ -27,7 +27,8 @@
 /* Changed by a reload; new connections use the new values. 0: the default. */
 struct alk_quic_limits {
     size_t connections;           /* established, per loop */
-    size_t connections_per_ip;    /* per node address (IPv6 /64), per loop */
+    size_t connections_per_ip;    /* of a proved address (IPv6 /64), per loop; from half as
+                                   * many unproved ones on Retry is asked */
     size_t handshakes;            /* unfinished, per loop */
     size_t retry_above;           /* unfinished handshakes from which Retry is asked, or
                                    * ALK_QUIC_RETRY_ALWAYS */
@@ -64,9 +65,9 @@ struct alk_quic_options {
      * NULL: all may. Asked for each first packet. */
     bool (*admit)(void *ctx, const struct alk_addr *remote);
     void *admit_ctx;
-    /* Places that are shared with other loops and transports: enter for each new
-     * connection of a peer's (false: none is left), leave once for each true. NULL: our
-     * own limits alone. */
+    /* Places that are shared with other loops and transports: enter for each
+     * connection of a peer's that has proved its address, by a token or the handshake
+     * (false: none is left), leave once for each true. NULL: our own limits alone. */
     bool (*enter)(void *ctx, const struct alk_addr *remote);
     void (*leave)(void *ctx, const struct alk_addr *remote);
     void *gate_ctx;

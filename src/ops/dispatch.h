@@ -29,6 +29,7 @@
 #ifndef ALK_OPS_DISPATCH_H
 #define ALK_OPS_DISPATCH_H
 
+#include "alknet/handler.h"
 #include "alknet/ops.h"
 #include "base/err.h"
 #include "base/span.h"
@@ -108,6 +109,7 @@ struct yyjson_val;
 struct yyjson_val *alk_request_value(const struct alk_request *r); /* parsed input */
 struct alk_ops *alk_request_ops(const struct alk_request *r);
 enum alk_op_kind alk_request_kind(const struct alk_request *r);
+struct alk_span alk_request_traceparent(const struct alk_request *r); /* empty: none */
 
 /* --- looking at the registry -------------------------------------------------- */
 
@@ -157,6 +159,10 @@ struct alk_audit_record;
 void alk_ops_audit_fill(const struct alk_ops_audit *a, struct alk_audit_record *ret);
 void alk_ops_set_audit(struct alk_ops *ops, void (*fn)(void *ctx, const struct alk_ops_audit *a),
                        void *ctx);
+
+/* What goes wrong inside (an output that does not fit its schema, a code that was not
+ * declared) is told here, component "ops"; set once, before requests. May stay unset. */
+void alk_ops_set_log(struct alk_ops *ops, alk_log_fn *fn, void *ctx);
 
 /* The operations services/list, services/schema, call/batch. */
 ALK_NODISCARD alk_err alk_ops_add_standard(struct alk_ops *ops);

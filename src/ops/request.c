@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "ops/request.h"
+
+#include "base/mem.h"
+
+/* Inputs up to here are parsed into the request's own block; above, a block of five
+ * times the size would cost more than two calls of the heap. */
+#define POOL_INPUT_MAX ((size_t)16 << 10)
+
+/* Providers that a request is handed to after the first. */
+#define RETRIES_MAX 4
+
+/* --- memory of yyjson --------------------------------------------------------- */
+
+static bool is_in_pool(const struct alk_request_pool *pool, const void *p)
+{
+    return (uintptr_t)p >= (uintptr_t)pool->p && (uintptr_t)p < (uintptr_t)pool->p + pool->size;
+}
+
+static void *pool_alloc(void *ctx, size_t n)
+{
+    struct alk_request_pool *pool = ctx;
+    size_t at = (pool->at + 15) & ~(size_t)15;
+
+    if (at <= pool->size && n <= pool->size - at) {
+        pool->at = at + n;
+        return pool->p + at;
+    }
+    return alk_alloc(pool->mem, n);
+}
+
+static void pool_free(void *ctx, void *p)
+{
+    struct alk_request_pool *pool = ctx;
+    if (!is_in_pool(pool, p)) {
+        alk_free(pool->mem, p);
+    }
+}
+
+static void *pool_resize(void *ctx, void *p, size_t old, size_t n)
+{
+    struct alk_request_pool *pool = ctx;
+
+    if (!is_in_pool(pool, p)) {
+        return alk_resize(pool->mem, p, n);
+    }
+    void *to = pool_alloc(pool, n);
+    if (to != NULL) {
+        memcpy(to, p, old < n ? old : n);
+    }
+    return to;
+}
+
+/* yyjson copies it into the document. */
+struct yyjson_alc alk_request_alc(struct alk_request *r)
+{
+    return (struct yyjson_alc){pool_alloc, pool_resize, pool_free, &r->pool};
+}
+
+/* yyjson takes a copy of the text and 16 bytes for each six of it, and some. */
+static size_t pool_size(size_t input_n)
+{
+    return input_n > POOL_INPUT_MAX ? 0 : input_n * 4 + 384;
+}
+
+/* --- making ------------------------------------------------------------------- */
+
+static void on_soon(void *ctx);
+static void on_timer(struct alk_timer *timer, void *ctx);
+
+static void hold_right(struct alk_request *r, const struct alk_identity *who)
+{
+    r->rights.holders[r->rights.n++] = who == NULL ? NULL : alk_identity_ref(who);
+}
+
+static void set_rights(struct alk_request *r, const struct alk_start_spec *spec)
+{
+    r->rights.who = spec->authority != NULL ? spec->authority : spec->caller;
+    hold_right(r, spec->caller);
+    if (spec->authority != NULL) {
+        hold_right(r, spec->authority);
+    }
+}
+
+/* Composed: scopes are the authority's; resources what both of them may touch,
+ * unless the operation that composes says otherwise. */
+static void inherit_rights(struct alk_request *r, const struct alk_request *parent,
+                           bool is_composed)
+{
+    const struct alk_identity *authority = is_composed ? parent->op->authority : NULL;
+    bool is_own = authority != NULL && (parent->op->flags & ALK_OP_OWN_AUTHORITY) != 0;
+
+    r->rights.who = authority != NULL ? authority : parent->rights.who;
+    for (unsigned i = 0; !is_own && i < parent->rights.n; i++) {
+        hold_right(r, parent->rights.holders[i]);
+    }
+    if (authority != NULL) {
+        hold_right(r, authority);
+    }
+}
+
+static alk_time deadline_of(const struct alk_request *r, uint64_t asked_ms)
+{
+    const struct alk_op *op = r->op;
+    alk_time asked = asked_ms > UINT64_MAX / 2 / ALK_MS ? UINT64_MAX / 2 : asked_ms * ALK_MS;
+    alk_time limit = r->ops->timeout;
+
+    if (op == NULL || op->kind == ALK_OP_SUBSCRIPTION) {
+        return ALK_NEVER;
+    }
+    if (op->timeout_ms > 0) {
+        limit = op->timeout_ms * ALK_MS;
+    }
+    if ((op->flags & ALK_OP_NO_TIMEOUT) != 0) {
+        limit = asked > 0 ? asked : ALK_NEVER;
+    } else if (asked > 0) {
+        /* An operation that sets a time of its own means it. */
+        limit = op->timeout_ms > 0 && limit < asked ? limit : asked;
+        limit = limit < r->ops->timeout_max ? limit : r->ops->timeout_max;
+    }
+    return limit == ALK_NEVER ? ALK_NEVER : r->begun + limit;
+}
+
+static char *put_text(uint8_t **at, struct alk_span s)
+{
+    char *to = (char *)*at;
+    if (s.n > 0) {
+        memcpy(to, s.p, s.n);
+    }
+    to[s.n] = '\0';
+    *at += s.n + 1;
+    return to;
+}
+
+/* Texts behind the struct, then what yyjson may use. */
+static void fill_block(struct alk_request *r, const struct alk_start_spec *spec,
+                       struct alk_span name, struct alk_span input)
+{
+    uint8_t *at = (uint8_t *)(r + 1);
+
+    r->name = put_text(&at, name);
+    r->traceparent = alk_span(put_text(&at, spec->traceparent), spec->traceparent.n);
+    r->input = alk_span(put_text(&at, input), input.n);
+    at += -(uintptr_t)at & 15;
+    r->pool = (struct alk_request_pool){.mem = r->ops->mem, .p = at, .size = pool_size(input.n)};
+}
+
+alk_err alk_request_new(struct alk_ops *ops, const struct alk_start_spec *spec,
+                        const struct alk_inner_spec *inner, const struct alk_face *face, void *ctx,
+                        struct alk_request **ret)
+{
+    bool is_too_large = spec->input.n > ALK_OPS_INPUT_MAX;
+    struct alk_span input = is_too_large || spec->input.n == 0 ? ALK_LIT("{}") : spec->input;
+    /* What is longer cannot be there; it is cut for the log. */
+    struct alk_span name = alk_span_head(spec->op, ALK_OP_NAME_MAX);
+    size_t n = sizeof(struct alk_request) + name.n + spec->traceparent.n + input.n + 3 + 15 +
+               pool_size(input.n);
+    struct alk_request *r = alk_alloc(ops->mem, n);
+
+    if (r == NULL) {
+        return ALK_E_NOMEM;
+    }
+    memset(r, 0, offsetof(struct alk_request, rights) + offsetof(struct alk_rights, holders));
+    r->rights.n = 0;
+    r->magic = ALK_REQUEST_MAGIC;
+    r->ops = ops;
+    r->loop = spec->loop;
+    fill_block(r, spec, name, input);
+    if (name.n == spec->op.n) {
+        r->pick = alk_ops_pick(ops, name, NULL);
+    }
+    r->op = r->pick.provider == NULL ? NULL : &r->pick.provider->copy->op;
+    r->face = face;
+    r->face_ctx = ctx;
+    r->auth = spec->auth;
+    r->caller = spec->caller == NULL ? NULL : alk_identity_ref(spec->caller);
+    r->may_see_internal = spec->may_see_internal;
+    r->depth = spec->depth;
+    r->is_too_large = is_too_large;
+    if (inner == NULL) {
+        set_rights(r, spec);
+    } else {
+        inherit_rights(r, inner->parent, inner->is_composed);
+        r->is_batched = inner->is_batched;
+    }
+    r->begun = alk_loop_now(r->loop);
+    r->deadline = deadline_of(r, spec->timeout_ms);
+    if (inner != NULL && inner->deadline < r->deadline) {
+        r->deadline = inner->deadline;
+    }
+    alk_out_init(&r->out, ops->mem, ALK_OPS_INPUT_MAX);
+    alk_list_init(&r->children);
+    r->timer = (struct alk_timer){.fn = on_timer, .ctx = r};
+    r->soon = (struct alk_soon){.fn = on_soon, .ctx = r};
+    alk_loop_soon(r->loop, &r->soon);
+    *ret = r;
+    return ALK_OK;
+}
+
+alk_err alk_ops_start(struct alk_ops *ops, const struct alk_start_spec *spec,
+                      const struct alk_face *face, void *ctx, struct alk_request **ret)
+{
+    return alk_request_new(ops, spec, NULL, face, ctx, ret);
+}
+
+static void request_free(struct alk_request *r)
+{
+    ALK_ASSERT(alk_list_is_empty(&r->children));
+    alk_loop_soon_cancel(&r->soon);
+    alk_timer_stop(r->loop, &r->timer);
+    yyjson_doc_free(r->doc);
+    alk_out_fini(&r->out);
+    alk_op_pick_drop(r->pick);
+    for (unsigned i = 0; i < r->rights.n; i++) {
+        alk_identity_unref(r->rights.holders[i]);
+    }
+    alk_identity_unref(r->caller);
+    r->magic = 0;
+    alk_free(r->ops->mem, r);
+}
+
+bool alk_request_settle(struct alk_request *r)
+{
+    if (r->face != NULL || !r->is_over || r->holds > 0) {
+        return false;
+    }
+    request_free(r);
+    return true;
+}
+
+/* --- running ------------------------------------------------------------------ */
+
+static void audit(const struct alk_request *r, const char *code)
+{
+    if (r->ops->audit != NULL) {
+        struct alk_ops_audit a = {.request = r, .code = code};
+        r->ops->audit(r->ops->audit_ctx, &a);
+    }
+}
+
+static void count_refused(struct alk_request *r, const char *code)
+{
+    if (r->op == NULL) {
+        (void)atomic_fetch_add_explicit(&r->ops->unknown, 1, memory_order_relaxed);
+    } else {
+        struct alk_op_stats *stats = &r->pick.provider->slot->stats;
+        (void)atomic_fetch_add_explicit(&stats->errors[alk_ops_code_index(code)], 1,
+                                        memory_order_relaxed);
+    }
+}
+
+static void run_op(struct alk_request *r)
+{
+    r->holds++;
+    r->op->fn(r->pick.provider->ctx, r);
+    r->holds--;
+    if (alk_request_settle(r)) {
+        return;
+    }
+    /* Only who did not answer at once needs the timer. */
+    if (!r->is_over && !r->is_cancelled && r->deadline != ALK_NEVER) {
+        alk_timer_set(r->loop, &r->timer, r->deadline);
+    }
+}
+
+static void begin(struct alk_request *r)
+{
+    const char *message = NULL;
+    const char *code = r->revoked != NULL ? r->revoked : alk_request_check(r, &message);
+
+    r->has_begun = true;
+    r->revoked = NULL;
+    audit(r, code);
+    if (code == NULL) {
+        (void)atomic_fetch_add_explicit(&r->pick.provider->slot->stats.active, 1,
+                                        memory_order_relaxed);
+        run_op(r);
+        return;
+    }
+    struct alk_span details = {NULL, 0};
+    if (r->out.is_over && alk_out_done(&r->out, &details) != ALK_OK) {
+        details = (struct alk_span){NULL, 0};
+    }
+    count_refused(r, code);
+    r->is_over = true;
+    r->holds++;
+    alk_request_tell_end(r, code, message, details);
+    r->holds--;
+    (void)alk_request_settle(r);
+}
+
+static void on_soon(void *ctx)
+{
+    struct alk_request *r = ctx;
+
+    if (!r->has_begun) {
+        begin(r);
+        return;
+    }
+    if (r->revoked != NULL) {
+        const char *code = r->revoked;
+        r->revoked = NULL;
+        r->holds++;
+        alk_request_tell_end(r, code, NULL, (struct alk_span){NULL, 0});
+        r->holds--;
+        alk_request_stop(r);
+        return;
+    }
+    if (r->owes_cancelled) {
+        alk_request_stop(r);
+    } else if (r->owes_writable) {
+        r->owes_writable = false;
+        alk_request_writable(r);
+    }
+}
+
+static void on_timer(struct alk_timer *timer, void *ctx)
+{
+    struct alk_request *r = ctx;
+    (void)timer;
+    r->holds++;
+    alk_request_tell_end(r, ALK_OPS_TIMEOUT, NULL, (struct alk_span){NULL, 0});
+    r->holds--;
+    alk_request_stop(r);
+}
+
+alk_err alk_request_retry(struct alk_request *r)
+{
+    ALK_ASSERT(r->magic == ALK_REQUEST_MAGIC && r->has_begun && !r->is_over);
+    if (r->retries == RETRIES_MAX || r->is_cancelled) {
+        return ALK_E_NOENT;
+    }
+    struct alk_op_pick pick = alk_ops_pick(r->ops, alk_span_str(r->name), r->pick.provider);
+    if (pick.provider == NULL || pick.is_ghost || !pick.provider->is_remote) {
+        alk_op_pick_drop(pick);
+        return ALK_E_NOENT;
+    }
+    r->retries++;
+    (void)atomic_fetch_sub_explicit(&r->pick.provider->slot->stats.active, 1, memory_order_relaxed);
+    alk_op_pick_drop(r->pick);
+    r->pick = pick;
+    r->op = &pick.provider->copy->op;
+    r->calls = NULL;
+    alk_out_clear(&r->out);
+    (void)atomic_fetch_add_explicit(&pick.provider->slot->stats.active, 1, memory_order_relaxed);
+    run_op(r);
+    return ALK_OK;
+}
+
+void alk_request_tell_end(struct alk_request *r, const char *code, const char *message,
+                          struct alk_span details)
+{
+    const struct alk_face *face = r->face;
+    if (face == NULL) {
+        return;
+    }
+    struct alk_outcome outcome = {
+        .code = code,
+        .message = message != NULL ? message
+                   : code == NULL  ? ""
+                                   : alk_ops_code_text(code),
+        .is_retryable = code != NULL && alk_ops_code_is_retryable(code),
+        .details = details,
+    };
+    r->face = NULL;
+    face->ended(r->face_ctx, r, &outcome);
+}
+
+/* Called when the face is gone or never to be called again. */
+void alk_request_stop(struct alk_request *r)
+{
+    ALK_ASSERT(r->face == NULL);
+    if (!r->is_cancelled) {
+        r->is_cancelled = true;
+        r->owes_cancelled = true;
+        r->auth = NULL;
+        alk_timer_stop(r->loop, &r->timer);
+        alk_children_abort(r);
+    }
+    if (r->holds > 0) {
+        alk_loop_soon(r->loop, &r->soon); /* the operation may be on the stack */
+        return;
+    }
+    bool is_due = r->owes_cancelled && !r->is_over;
+    r->owes_cancelled = false;
+    if (is_due && r->calls != NULL && r->calls->cancelled != NULL) {
+        r->holds++;
+        r->calls->cancelled(r->calls_ctx, r);
+        r->holds--;
+    }
+    (void)alk_request_settle(r);
+}

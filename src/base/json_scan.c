@@ -472,6 +472,9 @@ static bool decode(struct alk_span inside, uint8_t *dst, size_t dst_size, size_t
 /* Compares a name that has escapes with plain bytes, or with another such name. */
 static bool decoded_equal(struct alk_span a, struct alk_span b, bool b_has_escape)
 {
+    if (b.n == 0) {
+        return false; /* a has one character at least */
+    }
     const uint8_t *p = a.p;
     const uint8_t *q = b.p;
     const uint8_t *p_end = a.p + a.n;
@@ -532,13 +535,11 @@ alk_err alk_json_text(struct alk_span raw, uint8_t *dst, size_t dst_size, struct
 
 size_t alk_json_plain(struct alk_span s)
 {
-    const uint8_t *p = s.p;
-    const uint8_t *end = s.p + s.n;
     if (s.n == 0) {
         return 0;
     }
-    size_t n = (size_t)(skip_plain(p, end) - p);
+    size_t n = (size_t)(skip_plain(s.p, s.p + s.n) - s.p);
     /* DEL may stand in a string, but some terminals erase with it. */
-    const uint8_t *del = n == 0 ? NULL : memchr(p, 0x7f, n);
-    return del == NULL ? n : (size_t)(del - p);
+    const uint8_t *del = memchr(s.p, 0x7f, n);
+    return del == NULL ? n : (size_t)(del - s.p);
 }

@@ -44,7 +44,9 @@ struct alk_call_options {
     unsigned out_max;     /* live requests of ours; 0: 4096 */
     unsigned streams_max; /* 0: 1100 */
     size_t out_high;      /* 0: 256 KiB */
-    size_t out_hard;      /* 0: 4 MiB */
+    size_t out_hard;      /* 0: 4 MiB; at least out_high */
+    size_t partial_max;   /* bytes of frames that have not arrived whole, of all streams
+                           * together; 0: 16 MiB. A frame beyond breaks its stream */
     uint8_t seed[16];     /* of the hash tables */
 };
 ALK_NODISCARD alk_err alk_call_new(const struct alk_call_options *options,
@@ -58,11 +60,14 @@ void alk_call_set_frame_max(struct alk_call_core *c, size_t frame_max);
 /* Before the first request on a stream of ours. `stream` is any number that is
  * unique on this connection. ALK_E_EXISTS, ALK_E_LIMIT, ALK_E_NOMEM. */
 ALK_NODISCARD alk_err alk_call_open(struct alk_call_core *c, uint64_t stream);
-/* The peer ended its direction: frames that are cut short break the stream; its
- * requests go on, but ours on it that wait for answers are lost (ALK_CALL_LOST each). */
+/* The peer ended its direction, and all it sent was fed: a frame that is cut short
+ * breaks the stream; its requests go on, but ours on it that wait for answers are lost
+ * (ALK_CALL_LOST each). */
 void alk_call_eof(struct alk_call_core *c, uint64_t stream);
 /* The stream is gone both ways (reset, stop, closed): its live requests are lost, one
- * ALK_CALL_LOST event each, both directions. */
+ * ALK_CALL_LOST event each, both directions. Until that event comes the handle is good
+ * for respond (the last), complete, fail and forget: they succeed, send nothing, and
+ * the event does not come. */
 void alk_call_close_stream(struct alk_call_core *c, uint64_t stream);
 /* No live request of either side on it: whoever opened it may finish it. */
 bool alk_call_is_idle(const struct alk_call_core *c, uint64_t stream);
@@ -70,7 +75,8 @@ bool alk_call_is_idle(const struct alk_call_core *c, uint64_t stream);
 /* Feeds bytes. *ret_used: how many were taken; the rest must be offered again, with
  * more behind it, after events were taken, or when output was sent. At most one frame
  * becomes an event at a time: call next until ALK_MORE before feeding again.
- * ALK_OK; ALK_E_STATE: the stream is dead; ALK_E_NOMEM. */
+ * ALK_OK; ALK_E_STATE: the stream is dead, or its end was told; ALK_E_LIMIT: a new one,
+ * above streams_max; ALK_E_NOMEM: nothing was taken, try again or close it. */
 ALK_NODISCARD alk_err alk_call_feed(struct alk_call_core *c, uint64_t stream, struct alk_span in,
                                     size_t *ret_used);
 
@@ -87,8 +93,9 @@ enum alk_call_event_kind {
     ALK_CALL_CREDIT,    /* `ref` (the peer's) may answer more: room was used up before */
     ALK_CALL_RESPONDED, /* an answer to `ref` (ours); is_last: of a call, now over */
     ALK_CALL_COMPLETED, /* the subscription `ref` (ours) is over */
-    ALK_CALL_FAILED,    /* `ref` (ours) is over: call.error */
-    ALK_CALL_LOST,      /* `ref` is over without a word: its stream is gone */
+    ALK_CALL_FAILED,    /* `ref` (ours) is over: call.error, or an answer that is none */
+    ALK_CALL_LOST,      /* `ref` is over without a word: its stream is gone; or (the
+                         * peer's) it was refused because of a later frame */
     ALK_CALL_BROKEN     /* the peer broke the protocol */
 };
 
@@ -147,13 +154,14 @@ bool alk_call_stream_of(const struct alk_call_core *c, struct alk_call_ref ref, 
  * allows, else the request is ended with EXHAUSTED instead (ALK_E_LIMIT).
  * A subscription's: ALK_FULL without credit or above out_high, nothing was written;
  * ALK_CALL_CREDIT or the stream's output falling below out_high / 2 says when to try
- * again. ALK_E_TOO_BIG: larger than the peer's frames may be (1 MiB). */
+ * again. ALK_E_TOO_BIG: larger than the peer's frames may be (1 MiB), or than out_hard;
+ * the request goes on. ALK_E_NOMEM: likewise. */
 ALK_NODISCARD alk_err alk_call_respond(struct alk_call_core *c, struct alk_call_ref ref,
                                        struct alk_span output, bool is_last);
 ALK_NODISCARD alk_err alk_call_complete(struct alk_call_core *c, struct alk_call_ref ref);
-/* code: [A-Z][A-Z0-9_]*; message: any text; details: JSON or empty (left out when the
- * frame would be too large). Never ALK_FULL: room for one such frame per live request
- * is kept beyond out_hard. */
+/* code: [A-Z][A-Z0-9_]{0,63}, else INTERNAL is sent; message: any text, cut at 512 bytes;
+ * details: JSON or empty (left out when the frame would be too large, or above out_hard).
+ * Never ALK_FULL: room for one such frame per live request is kept beyond out_hard. */
 ALK_NODISCARD alk_err alk_call_fail(struct alk_call_core *c, struct alk_call_ref ref,
                                     const char *code, struct alk_span message, bool is_retryable,
                                     struct alk_span details);
@@ -171,16 +179,19 @@ struct alk_call_ask {
     bool is_subscription; /* any number of answers; else one ends it */
 };
 /* Writes call.requested with an id of the core's choice. ALK_FULL: above out_high.
- * ALK_E_LIMIT: out_max live. ALK_E_TOO_BIG: over 1 MiB. ALK_E_STATE: no such stream. */
+ * ALK_E_LIMIT: out_max live. ALK_E_TOO_BIG: over 1 MiB. ALK_E_STATE: no such stream, or
+ * the peer has ended it. ALK_E_NOMEM. */
 ALK_NODISCARD alk_err alk_call_request(struct alk_call_core *c, uint64_t stream,
                                        const struct alk_call_ask *ask, void *user,
                                        struct alk_call_ref *ret);
 /* Gives up a request of ours; its terminal frame still comes, as an event. reason may be
- * empty. */
+ * empty, and is cut at 512 bytes. Never ALK_FULL; a second time nothing happens. */
 ALK_NODISCARD alk_err alk_call_abort(struct alk_call_core *c, struct alk_call_ref ref,
                                      struct alk_span reason);
 /* Wants no event of it any more; the frames that come are dropped. */
 void alk_call_forget(struct alk_call_core *c, struct alk_call_ref ref);
+/* n answers more to a request that was sent with credit (ALK_E_STATE: without).
+ * ALK_FULL: above out_hard. An answer beyond the credit fails the request. */
 ALK_NODISCARD alk_err alk_call_credit(struct alk_call_core *c, struct alk_call_ref ref, uint64_t n);
 
 /* --- output ---------------------------------------------------------------------- */

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "call/proto/write.h"
+
+#include "base/json_scan.h"
+#include "base/text.h"
+
+/* A frame while it is written: where it began. */
+struct frame {
+    struct alk_buf *b;
+    size_t len; /* of the buffer before it */
+};
+
+/* Enough for all that is not text or JSON of the caller's. */
+enum { FIXED_MAX = 192 };
+
+static void put(struct frame *f, struct alk_span s)
+{
+    (void)alk_buf_put(f->b, s);
+}
+
+#define PUT(f, text) put((f), ALK_LIT(text))
+
+static void put_text(struct frame *f, struct alk_span text)
+{
+    (void)alk_buf_put_json(f->b, text);
+}
+
+static void put_number(struct frame *f, uint64_t v)
+{
+    uint8_t digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (uint8_t)('0' + v % 10);
+        v /= 10;
+    } while (v != 0);
+    put(f, alk_span(digits + at, sizeof(digits) - at));
+}
+
+/* Most ids need no escape; those of other programs may hold a quote. */
+static void put_id(struct frame *f, struct alk_span id)
+{
+    if (alk_json_plain(id) == id.n) {
+        PUT(f, "\"");
+        put(f, id);
+        PUT(f, "\"");
+    } else {
+        put_text(f, id);
+    }
+}
+
+/* Length, type, id, and the payload's opening brace. more: bytes that will follow,
+ * so that a large frame makes the buffer grow once. */
+static struct frame begin(struct alk_buf *b, struct alk_span type, struct alk_span id, size_t more)
+{
+    struct frame f = {b, alk_buf_len(b)};
+    if (more <= alk_buf_room(b) && FIXED_MAX <= alk_buf_room(b) - more) {
+        (void)alk_buf_reserve(b, more + FIXED_MAX);
+    }
+    PUT(&f, "\0\0\0\0{\"type\":\"call.");
+    put(&f, type);
+    PUT(&f, "\",\"id\":");
+    put_id(&f, id);
+    PUT(&f, ",\"payload\":{");
+    return f;
+}
+
+/* Ends the frame, or takes all of it back. */
+static alk_err end(struct frame *f, size_t body_max)
+{
+    struct alk_buf *b = f->b;
+    PUT(f, "}}");
+    alk_err err = b->err;
+    size_t body = alk_buf_len(b) - f->len - 4;
+    if (err == ALK_OK && (body > body_max || body > UINT32_MAX)) {
+        err = ALK_E_TOO_BIG;
+    }
+    if (err != ALK_OK) {
+        b->end = b->at + f->len;
+        b->err = ALK_OK;
+        return err;
+    }
+    uint8_t *p = b->p + b->at + f->len;
+    p[0] = (uint8_t)(body >> 24);
+    p[1] = (uint8_t)(body >> 16);
+    p[2] = (uint8_t)(body >> 8);
+    p[3] = (uint8_t)body;
+    return ALK_OK;
+}
+
+alk_err alk_call_put_requested(struct alk_buf *b, struct alk_span id,
+                               const struct alk_call_ask *ask, size_t body_max)
+{
+    struct frame f = begin(b, ALK_LIT("requested"), id, ask->input.n + ask->op.n);
+    PUT(&f, "\"operationId\":\"");
+    size_t slash = alk_buf_len(b);
+    put_text(&f, ask->op);
+    if (b->err == ALK_OK) {
+        b->p[b->at + slash] = '/'; /* for the quote that put_text began with */
+    }
+    if (ask->auth_token.n > 0) {
+        PUT(&f, ",\"auth_token\":");
+        put_text(&f, ask->auth_token);
+    }
+    if (ask->timeout_ms > 0) {
+        PUT(&f, ",\"timeout_ms\":");
+        put_number(&f, ask->timeout_ms);
+    }
+    if (ask->has_credit) {
+        PUT(&f, ",\"credit\":");
+        put_number(&f, ask->credit);
+    }
+    if (ask->traceparent.n > 0) {
+        PUT(&f, ",\"traceparent\":");
+        put_text(&f, ask->traceparent);
+    }
+    if (ask->caller.n > 0) {
+        PUT(&f, ",\"caller\":");
+        put(&f, ask->caller);
+    }
+    if (ask->input.n > 0) {
+        PUT(&f, ",\"input\":");
+        put(&f, ask->input);
+    }
+    return end(&f, body_max);
+}
+
+alk_err alk_call_put_responded(struct alk_buf *b, struct alk_span id, struct alk_span output,
+                               size_t body_max)
+{
+    struct frame f = begin(b, ALK_LIT("responded"), id, output.n);
+    PUT(&f, "\"output\":");
+    put(&f, output);
+    return end(&f, body_max);
+}
+
+alk_err alk_call_put_completed(struct alk_buf *b, struct alk_span id)
+{
+    struct frame f = begin(b, ALK_LIT("completed"), id, 0);
+    return end(&f, SIZE_MAX);
+}
+
+alk_err alk_call_put_error(struct alk_buf *b, struct alk_span id, const char *code,
+                           struct alk_span message, bool is_retryable, struct alk_span details,
+                           size_t body_max)
+{
+    struct frame f = begin(b, ALK_LIT("error"), id, message.n + details.n);
+    PUT(&f, "\"code\":\"");
+    put(&f, alk_span_str(code));
+    PUT(&f, "\",\"message\":");
+    put_text(&f, message);
+    PUT(&f, ",\"retryable\":");
+    put(&f, is_retryable ? ALK_LIT("true") : ALK_LIT("false"));
+    if (details.n > 0) {
+        PUT(&f, ",\"details\":");
+        put(&f, details);
+    }
+    return end(&f, body_max);
+}
+
+alk_err alk_call_put_aborted(struct alk_buf *b, struct alk_span id, struct alk_span reason)
+{
+    struct frame f = begin(b, ALK_LIT("aborted"), id, reason.n);
+    if (reason.n > 0) {
+        PUT(&f, "\"reason\":");
+        put_text(&f, reason);
+    }
+    return end(&f, SIZE_MAX);
+}
+
+alk_err alk_call_put_credit(struct alk_buf *b, struct alk_span id, uint64_t n)
+{
+    struct frame f = begin(b, ALK_LIT("credit"), id, 0);
+    PUT(&f, "\"n\":");
+    put_number(&f, n);
+    return end(&f, SIZE_MAX);
+}

@@ -88,6 +88,9 @@ const struct alk_identity *ops_somebody(const char *id, const char *scopes, cons
 static void hear(struct ops_call *c, const char *sign, struct alk_span text)
 {
     size_t n = strlen(c->heard);
+    if (c->keeps_end && text.n > sizeof c->heard / 2) {
+        text = alk_span_tail(text, text.n - sizeof c->heard / 2);
+    }
     (void)snprintf(c->heard + n, sizeof c->heard - n, "%s" ALK_SPAN_FMT, sign, ALK_SPAN_ARG(text));
 }
 
@@ -138,7 +141,7 @@ void ops_start(struct ops_world *w, struct ops_call *c, const struct alk_identit
 {
     struct alk_start_spec spec = {
         .loop = w->loop, .op = alk_span_str(op), .input = alk_span_str(input), .caller = caller};
-    *c = (struct ops_call){.full = c->full, .cancels = c->cancels};
+    *c = (struct ops_call){.full = c->full, .cancels = c->cancels, .keeps_end = c->keeps_end};
     check_err(alk_ops_start(w->ops, &spec, &ops_call_face, c, &c->request), ALK_OK);
     assert_string_equal(c->heard, ""); /* nothing inside the call */
 }

@@ -31,9 +31,10 @@ const struct alk_identity *ops_somebody(const char *id, const char *scopes, cons
 struct ops_call {
     struct alk_request *request; /* NULL: the last call came */
     char heard[4096];
-    unsigned ends; /* last calls: must not exceed one */
-    unsigned full; /* how many answers are refused with ALK_FULL */
-    bool cancels;  /* cancels in the next answer */
+    unsigned ends;  /* last calls: must not exceed one */
+    unsigned full;  /* how many answers are refused with ALK_FULL */
+    bool cancels;   /* cancels in the next answer */
+    bool keeps_end; /* only the end of a long answer */
 };
 extern const struct alk_face ops_call_face;
 /* Starts; *c is zeroed first, but for full and cancels. */

@@ -107,8 +107,10 @@ static void remember(struct cli_client *c)
 static void on_opened(void *ctx, struct alk_conn *conn)
 {
     struct cli_dial *d = (struct cli_dial *)ctx;
-    d->dial = NULL;
-    stop_progress(d);
+    if (!alk_conn_auth(conn)->is_early) { /* else it may still come to nothing */
+        d->dial = NULL;
+        stop_progress(d);
+    }
     remember(d->client);
     d->calls.opened(d->ctx, conn);
 }
@@ -171,6 +173,7 @@ static void on_closed(void *ctx, alk_err why, uint64_t code, struct alk_span rea
     struct alk_client_calls calls = d->calls;
     void *of = d->ctx;
 
+    d->dial = NULL;
     if (d->is_mute) {
         return; /* cli_dials_free frees it */
     }

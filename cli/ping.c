@@ -17,12 +17,14 @@ struct ping {
     struct cli_client client;
     struct cli_signals signals;
     struct alk_conn *conn;
+    struct alk_conn_handle handle; /* of conn: nothing tells the end of an early one */
     struct alk_stream *stream;
     struct alk_timer timer; /* the next one, or the answer is late */
     uint64_t count;
     alk_time interval, patience;
     alk_time dialed_at, opened_at;
     bool is_early, is_resumed;
+    bool is_announced; /* the node has answered, and that was told */
     /* The one that is under way. */
     uint64_t sent, got;
     alk_time sent_at;
@@ -69,10 +71,31 @@ static void send_one(struct ping *p)
     schedule(p, p->sent_at + p->patience);
 }
 
+/* With early data the first answer is the first that is heard of the node. */
+static void announce(struct ping *p)
+{
+    const struct alk_auth_context *auth = alk_conn_auth(p->conn);
+    char text[32];
+
+    p->is_announced = true;
+    p->opened_at = alk_loop_now(p->client.loop);
+    p->is_resumed = auth->is_resumed;
+    if (!p->cli->is_json) {
+        alk_text_time(p->opened_at - p->dialed_at, text, sizeof text);
+        (void)fprintf(p->cli->out, "%s over %s: ready after %s%s\n", auth->remote,
+                      cli_transport_name(alk_conn_transport(p->conn)), text,
+                      p->is_early ? ", early data" : (p->is_resumed ? ", resumed" : ""));
+        (void)fflush(p->cli->out);
+    }
+}
+
 static void count_one(struct ping *p, alk_time rtt)
 {
     char text[32];
 
+    if (!p->is_announced) {
+        announce(p);
+    }
     p->got++;
     p->sum += rtt;
     p->min = p->got == 1 || rtt < p->min ? rtt : p->min;
@@ -101,6 +124,10 @@ static void on_timer(struct alk_timer *timer, void *ctx)
 {
     struct ping *p = (struct ping *)ctx;
     (void)timer;
+    p->conn = p->conn == NULL ? NULL : alk_conn_lookup(p->client.loop, p->handle);
+    if (p->conn == NULL) {
+        return; /* it was early: `opened` or `failed` is still to come */
+    }
     if (p->is_reset) {
         quit(p, cli_fail(p->cli, CLI_FAILED, "the node reset the stream: %s (code %" PRIu64 ")",
                          alk_code_name(p->reset_code), p->reset_code));
@@ -108,6 +135,10 @@ static void on_timer(struct alk_timer *timer, void *ctx)
     }
     if (!p->is_waiting) {
         send_one(p);
+        return;
+    }
+    if (!p->is_announced && alk_conn_auth(p->conn)->is_early) {
+        schedule(p, alk_loop_now(p->client.loop) + p->patience); /* the dial has a deadline */
         return;
     }
     p->is_waiting = false;
@@ -160,52 +191,46 @@ static void start_pings(struct ping *p)
     send_one(p);
 }
 
-static void on_opened(void *ctx, struct alk_conn *conn)
+/* From the beginning, on the connection that there is now. */
+static void begin(struct ping *p)
 {
-    struct ping *p = (struct ping *)ctx;
-    const struct alk_auth_context *auth = alk_conn_auth(conn);
-    char text[32];
-
-    p->conn = conn;
-    p->opened_at = alk_loop_now(p->client.loop);
-    p->is_early = auth->is_early;
-    p->is_resumed = auth->is_resumed;
-    if (!p->cli->is_json) {
-        alk_text_time(p->opened_at - p->dialed_at, text, sizeof text);
-        (void)fprintf(p->cli->out, "%s over %s: ready after %s%s\n", auth->remote,
-                      cli_transport_name(alk_conn_transport(conn)), text,
-                      p->is_early ? ", early data" : (p->is_resumed ? ", resumed" : ""));
-        (void)fflush(p->cli->out);
-    }
-    start_pings(p);
-}
-
-static void on_early_rejected(void *ctx)
-{
-    struct ping *p = (struct ping *)ctx;
-    p->is_early = false;
     p->sent = 0;
     p->is_waiting = false;
     p->is_reset = false;
     start_pings(p);
 }
 
+static void on_opened(void *ctx, struct alk_conn *conn)
+{
+    struct ping *p = (struct ping *)ctx;
+    p->conn = conn;
+    p->handle = alk_conn_handle(conn);
+    p->is_early = alk_conn_auth(conn)->is_early;
+    if (!p->is_early) {
+        announce(p);
+    }
+    begin(p);
+}
+
+static void on_early_rejected(void *ctx)
+{
+    struct ping *p = (struct ping *)ctx;
+    p->is_early = false;
+    begin(p);
+}
+
 static void on_failed(void *ctx, alk_err err, const char *message)
 {
     struct ping *p = (struct ping *)ctx;
+    p->conn = NULL;
+    p->stream = NULL;
     quit(p, cli_client_failed(&p->client, err, message));
 }
-
-static void again_without_early(struct ping *p);
 
 static void on_closed(void *ctx, alk_err why, uint64_t code, struct alk_span reason)
 {
     struct ping *p = (struct ping *)ctx;
     p->conn = NULL;
-    if (!p->is_over && why == ALK_E_KEY_CHANGED && p->client.options.want_early) {
-        again_without_early(p);
-        return;
-    }
     if (!p->is_over) {
         quit(p, cli_client_closed(&p->client, why, code, reason));
     }
@@ -272,23 +297,6 @@ static const struct alk_client_calls calls = {.opened = on_opened,
                                               .early_rejected = on_early_rejected,
                                               .closed = on_closed};
 
-/* The early data of an older session went to a node that has another key now: the
- * plain way tells whether that key can be followed. */
-static void again_without_early(struct ping *p)
-{
-    p->client.options.want_early = false;
-    p->client.options.cache = NULL;
-    p->sent = 0;
-    p->is_waiting = false;
-    p->is_reset = false;
-    alk_timer_stop(p->client.loop, &p->timer);
-    p->dialed_at = alk_loop_now(p->client.loop);
-    alk_err err = cli_client_dial(&p->client, &calls, p);
-    if (err != ALK_OK) {
-        quit(p, cli_fail_err(p->cli, err, NULL));
-    }
-}
-
 static int run_loop(struct ping *p)
 {
     p->timer.fn = on_timer;
@@ -303,6 +311,7 @@ static int run_loop(struct ping *p)
         return cli_fail_err(p->cli, err, NULL);
     }
     alk_loop_run(p->client.loop);
+    p->conn = p->conn == NULL ? NULL : alk_conn_lookup(p->client.loop, p->handle);
     if (p->opened_at != 0) {
         tell(p);
     }

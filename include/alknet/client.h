@@ -17,7 +17,12 @@ extern "C" {
 
 /* What a client hears of its connection; same promises as struct alk_handler.
  * `opened` or `failed` comes first, exactly one of them; after `opened`, `closed`
- * comes once and last. NULL members are allowed, except opened and failed. */
+ * comes once and last. NULL members are allowed, except opened and failed.
+ *
+ * With want_early `opened` may come before the node has answered (is_early in its
+ * alk_conn_auth). Until the handshake is confirmed the other ways and the deadline
+ * go on: `opened` may come again, with another connection, or `failed`, and is then
+ * the last. The connection before that is gone, and its streams hear so. */
 struct alk_client_calls {
     void (*opened)(void *ctx, struct alk_conn *conn);
     /* message: one sentence for a person, with what to do next. */
@@ -90,7 +95,8 @@ ALK_NODISCARD ALK_API alk_err alk_dial(struct alk_loop *loop,
                                        const struct alk_dial_options *options,
                                        const struct alk_client_calls *calls, void *ctx,
                                        struct alk_dial **ret);
-/* No further call for this dial. Not after `opened` or `failed`. */
+/* No further call for this dial. Not after `failed` or `closed`; after `opened` it
+ * ends an early connection and does nothing to others. */
 ALK_API void alk_dial_cancel(struct alk_dial *dial);
 
 #ifdef __cplusplus

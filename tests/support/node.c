@@ -251,10 +251,12 @@ uint16_t node_port(const struct node *n)
 static void on_opened(void *ctx, struct alk_conn *conn)
 {
     struct client *c = ctx;
-    assert_null(c->conn);
+    assert_true(c->conn == NULL || c->was_early);
     c->conn = conn;
-    c->dial = NULL;
+    c->stream = NULL;
+    c->opens++;
     c->was_early = alk_conn_auth(conn)->is_early;
+    c->dial = c->was_early ? c->dial : NULL;
 }
 
 static void on_failed(void *ctx, alk_err err, const char *message)
@@ -262,6 +264,7 @@ static void on_failed(void *ctx, alk_err err, const char *message)
     struct client *c = ctx;
     c->is_failed = true;
     c->dial = NULL;
+    c->conn = NULL;
     c->err = err;
     (void)snprintf(c->message, sizeof c->message, "%s", message);
 }

@@ -58,6 +58,7 @@ struct client {
     struct node *node;
     struct alk_dial *dial;
     struct alk_conn *conn; /* NULL before opened and after closed */
+    unsigned opens; /* more than one: the first was early */
     bool is_failed, is_closed, was_early, was_rejected;
     alk_err err; /* of failed or closed */
     uint64_t code;

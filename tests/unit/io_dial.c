@@ -42,9 +42,14 @@ static void quic_wins_where_both_work(void **ctx)
 }
 
 /* A port where TCP leads to the node, and UDP into a socket that never answers:
- * a network that drops UDP. */
+ * a network that drops UDP; or lets the datagrams of one client pass for a while. */
 struct tcp_only {
     int listener, udp;
+    int back; /* UDP to the node */
+    bool passes_udp;
+    struct sockaddr_storage who;
+    socklen_t who_size;
+    struct alk_watch *front_watch, *back_watch;
     uint16_t port;
     struct alk_addr to;
     struct alk_loop *loop;
@@ -95,10 +100,48 @@ static void on_accept(void *ctx, unsigned ready)
     assert_int_equal(alk_watch_new(t->loop, p->fd[1], ALK_FD_READ, on_right, p, &p->watch[1]), 0);
 }
 
+static void on_front(void *ctx, unsigned ready)
+{
+    struct tcp_only *t = ctx;
+    uint8_t buf[2048];
+    ssize_t n;
+    (void)ready;
+    t->who_size = sizeof t->who;
+    while ((n = recvfrom(t->udp, buf, sizeof buf, MSG_DONTWAIT, (struct sockaddr *)&t->who,
+                         &t->who_size)) >= 0) {
+        if (t->passes_udp) {
+            (void)send(t->back, buf, (size_t)n, 0);
+        }
+    }
+}
+
+static void on_back(void *ctx, unsigned ready)
+{
+    struct tcp_only *t = ctx;
+    uint8_t buf[2048];
+    ssize_t n;
+    (void)ready;
+    while ((n = recv(t->back, buf, sizeof buf, MSG_DONTWAIT)) >= 0) {
+        if (t->passes_udp) {
+            (void)sendto(t->udp, buf, (size_t)n, 0, (struct sockaddr *)&t->who, t->who_size);
+        }
+    }
+}
+
+static void udp_open(struct tcp_only *t)
+{
+    struct sockaddr_storage sa;
+    socklen_t size = alk_sockaddr_put(&t->to, &sa);
+    t->back = alk_sock_open(4, SOCK_DGRAM);
+    assert_int_equal(connect(t->back, (const struct sockaddr *)&sa, size), 0);
+    assert_int_equal(alk_watch_new(t->loop, t->udp, ALK_FD_READ, on_front, t, &t->front_watch), 0);
+    assert_int_equal(alk_watch_new(t->loop, t->back, ALK_FD_READ, on_back, t, &t->back_watch), 0);
+}
+
 static void tcp_only_open(struct tcp_only *t, struct node *n)
 {
     struct alk_addr any = {.family = 4, .ip = {127, 0, 0, 1}};
-    *t = (struct tcp_only){.loop = n->client, .to = any};
+    *t = (struct tcp_only){.loop = n->client, .to = any, .back = -1};
     t->to.port = node_port(n);
     t->udp = alk_sock_open(4, SOCK_DGRAM);
     t->listener = alk_sock_open(4, SOCK_STREAM);
@@ -117,6 +160,11 @@ static void tcp_only_open(struct tcp_only *t, struct node *n)
 
 static void tcp_only_close(struct tcp_only *t)
 {
+    alk_watch_free(t->front_watch);
+    alk_watch_free(t->back_watch);
+    if (t->back >= 0) {
+        (void)close(t->back);
+    }
     alk_watch_free(t->accept);
     for (size_t i = 0; i < t->count; i++) {
         for (int k = 0; k < 2; k++) {
@@ -398,6 +446,117 @@ static void sessions_are_resumed_early_and_from_files(void **ctx)
     node_fini(&n);
 }
 
+struct early {
+    struct node n;
+    struct tcp_only t;
+    struct client c;
+    struct alk_session_cache *cache;
+    struct alk_dial_options o;
+};
+
+/* A session is remembered from a time when UDP still worked. */
+static void early_open(struct early *e)
+{
+    node_init(&e->n, "");
+    node_start(&e->n, NULL);
+    tcp_only_open(&e->t, &e->n);
+    udp_open(&e->t);
+    e->t.passes_udp = true;
+    e->o = client_options(&e->n, echo);
+    assert_int_equal(alk_session_cache_new(NULL, NULL, &e->cache), ALK_OK);
+    e->o.cache = e->cache;
+    e->o.port = e->t.port;
+    e->o.want_early = true;
+    dial(&e->c, &e->n, &e->o);
+    assert_int_equal(alk_conn_transport(e->c.conn), ALK_TRANSPORT_QUIC);
+    client_send(&e->c, ALK_LIT("x"), false);
+    while (e->c.received == 0) {
+        node_turn(&e->n, 100);
+    }
+    client_close(&e->c);
+    e->t.passes_udp = false;
+}
+
+static void early_close(struct early *e)
+{
+    tcp_only_close(&e->t);
+    node_fini(&e->n);
+    alk_session_cache_free(e->cache);
+}
+
+static bool is_answered(void *ctx)
+{
+    const struct client *c = ctx;
+    return c->is_failed || c->is_closed || (c->conn != NULL && !c->was_early);
+}
+
+static void an_early_connection_that_nobody_answers_gives_way_to_tcp(void **ctx)
+{
+    (void)ctx;
+    struct early e;
+    early_open(&e);
+    dial(&e.c, &e.n, &e.o);
+    assert_true(e.c.was_early);
+    client_send(&e.c, ALK_LIT("lost"), false);
+    node_until(&e.n, is_answered, &e.c);
+    assert_int_equal(e.c.opens, 2);
+    assert_int_equal(alk_conn_transport(e.c.conn), ALK_TRANSPORT_TLS);
+    client_echo(&e.c, ALK_LIT("over tcp"));
+    client_close(&e.c);
+    early_close(&e);
+}
+
+static void an_early_connection_that_nobody_answers_has_a_deadline(void **ctx)
+{
+    (void)ctx;
+    struct early e;
+    early_open(&e);
+    e.o.transports = ALK_TRANSPORT_QUIC;
+    e.o.connect_timeout = 50 * ALK_MS;
+    dial(&e.c, &e.n, &e.o);
+    assert_true(e.c.was_early);
+    node_until(&e.n, is_answered, &e.c);
+    assert_true(e.c.is_failed);
+    assert_int_equal(e.c.err, ALK_E_TIMEOUT);
+    assert_non_null(strstr(e.c.message, "firewalls let UDP port"));
+    early_close(&e);
+}
+
+static void an_early_connection_to_a_dead_port_is_told_at_once(void **ctx)
+{
+    (void)ctx;
+    struct early e;
+    early_open(&e);
+    e.o.transports = ALK_TRANSPORT_QUIC;
+    alk_watch_free(e.t.front_watch);
+    e.t.front_watch = NULL;
+    (void)close(e.t.udp);
+    e.t.udp = alk_sock_open(4, SOCK_DGRAM);
+    dial(&e.c, &e.n, &e.o);
+    node_until(&e.n, is_answered, &e.c);
+    assert_int_equal(e.c.opens, 1);
+    assert_true(e.c.is_failed);
+    assert_int_equal(e.c.err, ALK_E_UNREACHABLE);
+    early_close(&e);
+}
+
+static void an_early_connection_that_is_closed_ends_the_race(void **ctx)
+{
+    (void)ctx;
+    struct early e;
+    early_open(&e);
+    dial(&e.c, &e.n, &e.o);
+    assert_true(e.c.was_early);
+    client_close(&e.c);
+    assert_true(e.c.is_closed);
+    for (int i = 0; i < 20; i++) {
+        node_turn(&e.n, 20);
+    }
+    assert_int_equal(e.c.opens, 1);
+    assert_int_equal(e.t.count, 0); /* TCP was not tried any more */
+    early_close(&e);
+}
+
 /* --- pure parts ----------------------------------------------------------- */
 
 static struct alk_addr addr(uint8_t family, uint8_t last)
@@ -446,6 +605,10 @@ int main(void)
         cmocka_unit_test(a_cancelled_dial_is_not_heard_of_again),
         cmocka_unit_test(wrong_options_are_told_at_once),
         cmocka_unit_test(sessions_are_resumed_early_and_from_files),
+        cmocka_unit_test(an_early_connection_that_nobody_answers_gives_way_to_tcp),
+        cmocka_unit_test(an_early_connection_that_nobody_answers_has_a_deadline),
+        cmocka_unit_test(an_early_connection_to_a_dead_port_is_told_at_once),
+        cmocka_unit_test(an_early_connection_that_is_closed_ends_the_race),
         cmocka_unit_test(families_take_turns),
         cmocka_unit_test(what_came_closest_explains_most),
     };

@@ -159,6 +159,7 @@ static void end(struct alk_dial *d)
 {
     struct alk_loop *loop = d->dialer->pump->loop;
     d->state = ALK_DIAL_OVER;
+    d->winner = NULL; /* an early one goes like the others */
     alk_timer_stop(loop, &d->deadline);
     alk_dial_lookup_cancel(d);
     alk_race_end(d);
@@ -181,6 +182,15 @@ void alk_dial_cancel(struct alk_dial *d)
 {
     if (d != NULL && d->state < ALK_DIAL_OPEN) {
         end(d);
+    }
+}
+
+void alk_dial_stay(struct alk_dial *d)
+{
+    if (d->state == ALK_DIAL_EARLY) {
+        d->state = ALK_DIAL_OPEN;
+        alk_timer_stop(d->dialer->pump->loop, &d->deadline);
+        alk_race_end(d);
     }
 }
 

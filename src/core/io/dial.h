@@ -9,6 +9,10 @@
  * Finished, the others are closed. A lane whose attempts have all failed lets
  * the other start at once.
  *
+ * With early data the caller gets the connection before the node has answered.
+ * The race and the deadline go on until its handshake is confirmed: another way
+ * may still win, and `opened` comes again with that.
+ *
  *   dial_port.c     the loop's client sockets and QUIC machines (struct alk_dialer)
  *   dial_resolve.c  name -> addresses
  *   dial_race.c     lanes and attempts
@@ -53,7 +57,8 @@ struct alk_lane {
 enum alk_dial_state {
     ALK_DIAL_RESOLVING,
     ALK_DIAL_RACING,
-    ALK_DIAL_OPEN, /* `opened` was called */
+    ALK_DIAL_EARLY, /* `opened` was called, and the node has not answered yet */
+    ALK_DIAL_OPEN, /* `opened` was called, and there is only this connection */
     ALK_DIAL_OVER  /* failed, cancelled or closed: no calls any more */
 };
 
@@ -110,6 +115,8 @@ ALK_NODISCARD alk_err alk_dial_route(const struct alk_addr *remote, const char *
 void alk_dial_resolved(struct alk_dial *d, alk_err err, const struct alk_addr *addrs, size_t n);
 /* The last attempt failed, or time is up: tells the caller. */
 void alk_dial_fail(struct alk_dial *d, alk_err err);
+/* Gives up all ways but an early connection, which is heard of to its end. */
+void alk_dial_stay(struct alk_dial *d);
 /* Frees it at the end of the turn, once nothing refers to it. */
 void alk_dial_settle(struct alk_dial *d);
 void alk_dial_free(struct alk_dial *d);

@@ -121,30 +121,42 @@ static void remember_winner(const struct alk_dial *d)
 
 /* --- the connection's calls ----------------------------------------------- */
 
+/* The node has answered on this way: no other is needed. */
+static void settle_on(struct alk_attempt *a)
+{
+    struct alk_dial *d = a->dial;
+    struct alk_loop *loop = d->dialer->pump->loop;
+    d->state = ALK_DIAL_OPEN;
+    d->winner = a;
+    alk_timer_stop(loop, &d->deadline);
+    alk_race_end(d);
+    remember_winner(d);
+    if (d->o.cache != NULL) {
+        d->fresh_until = alk_loop_now(loop) + FRESH;
+        alk_list_append(&d->dialer->fresh, &d->fresh);
+    }
+}
+
 static alk_err on_open(void *service, struct alk_conn *conn, const struct alk_auth_context *auth,
                        void **ret_state)
 {
     struct alk_attempt *a = service;
     struct alk_dial *d = a->dial;
-    struct alk_loop *loop = d->dialer->pump->loop;
-    (void)auth;
     *ret_state = a;
-    if (a->is_over || d->state != ALK_DIAL_RACING) {
+    if (a->is_over || d->state >= ALK_DIAL_OPEN) {
         return ALK_E_CLOSED; /* lost: its Finished is never sent */
     }
-    d->state = ALK_DIAL_OPEN;
-    d->winner = a;
-    alk_timer_stop(loop, &d->deadline);
-    alk_race_end(d);
+    if (auth->is_early) {
+        d->state = ALK_DIAL_EARLY;
+        d->winner = a;
+        d->o.want_early = false; /* one is enough */
+    } else {
+        settle_on(a);
+    }
     if (a->transport == ALK_TRANSPORT_QUIC) {
         alk_quic_release_finished(conn);
     } else {
         alk_tcp_release_finished(conn);
-    }
-    remember_winner(d);
-    if (d->o.cache != NULL) {
-        d->fresh_until = alk_loop_now(loop) + FRESH;
-        alk_list_append(&d->dialer->fresh, &d->fresh);
     }
     d->calls->opened(d->ctx, conn);
     return ALK_OK;
@@ -152,7 +164,16 @@ static alk_err on_open(void *service, struct alk_conn *conn, const struct alk_au
 
 static bool is_heard(const struct alk_attempt *a)
 {
-    return a->dial->winner == a && a->dial->state == ALK_DIAL_OPEN;
+    return a->dial->winner == a &&
+           (a->dial->state == ALK_DIAL_EARLY || a->dial->state == ALK_DIAL_OPEN);
+}
+
+static void on_auth_changed(void *state)
+{
+    struct alk_attempt *a = state;
+    if (is_heard(a) && a->dial->state == ALK_DIAL_EARLY && alk_conn_auth(a->conn)->is_confirmed) {
+        settle_on(a);
+    }
 }
 
 static alk_err on_stream(void *state, struct alk_stream *stream)
@@ -188,6 +209,11 @@ static void on_close(void *state, alk_err why, uint64_t code)
     if (!is_heard(a)) {
         return;
     }
+    if (d->state == ALK_DIAL_EARLY && why != ALK_OK && why != ALK_E_CLOSED) {
+        alk_attempt_failed(a, why, a->conn->close_reason); /* neither side wanted it */
+        return;
+    }
+    alk_dial_stay(d);
     d->state = ALK_DIAL_OVER;
     alk_list_remove(&d->fresh);
     if (d->calls->closed != NULL) {
@@ -204,6 +230,7 @@ const struct alk_handler alk_dial_handler = {
     .stream = on_stream,
     .datagram = on_datagram,
     .credit = on_credit,
+    .auth_changed = on_auth_changed,
     .close = on_close,
 };
 

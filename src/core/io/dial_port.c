@@ -54,7 +54,9 @@ static void dialer_free(struct alk_dialer *dialer)
     struct alk_link *next;
     for (struct alk_link *e = alk_list_first(&dialer->dials); e != NULL; e = next) {
         next = alk_list_next(&dialer->dials, e);
-        alk_dial_cancel(ALK_CONTAINER(e, struct alk_dial, all));
+        struct alk_dial *d = ALK_CONTAINER(e, struct alk_dial, all);
+        alk_dial_stay(d);
+        alk_dial_cancel(d);
     }
     alk_hub_close_all(&pump->hub, NULL, ALK_CODE_NONE);
     for (int i = 0; i < TURNS_MAX && alk_pump_turn(pump); i++) {

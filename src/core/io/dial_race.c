@@ -208,6 +208,10 @@ void alk_attempt_failed(struct alk_attempt *a, alk_err err, const char *why)
         return;
     }
     a->is_over = true;
+    if (d->state == ALK_DIAL_EARLY && d->winner == a) {
+        d->state = ALK_DIAL_RACING;
+        d->winner = NULL;
+    }
     a->err = err == ALK_OK ? ALK_E_CLOSED : err;
     if (d->err == ALK_OK || alk_dial_explains_more(a->err, d->err)) {
         d->err = a->err;
@@ -219,7 +223,7 @@ void alk_attempt_failed(struct alk_attempt *a, alk_err err, const char *why)
     } else {
         alk_attempt_free(a);
     }
-    if (d->state == ALK_DIAL_RACING) {
+    if (d->state == ALK_DIAL_RACING || d->state == ALK_DIAL_EARLY) {
         after_failure(d, lane);
     }
 }
@@ -298,7 +302,8 @@ void alk_race_unreachable(struct alk_dialer *dialer, const struct alk_addr *remo
     for (struct alk_link *l = alk_list_first(&dialer->dials); l != NULL; l = next_dial) {
         struct alk_dial *d = ALK_CONTAINER(l, struct alk_dial, all);
         next_dial = alk_list_next(&dialer->dials, l);
-        struct alk_link *e = d->state == ALK_DIAL_RACING ? alk_list_first(&d->attempts) : NULL;
+        bool is_racing = d->state == ALK_DIAL_RACING || d->state == ALK_DIAL_EARLY;
+        struct alk_link *e = is_racing ? alk_list_first(&d->attempts) : NULL;
         for (; e != NULL; e = alk_list_next(&d->attempts, e)) {
             struct alk_attempt *a = ALK_CONTAINER(e, struct alk_attempt, in);
             if (!a->is_over && a->transport == ALK_TRANSPORT_QUIC &&

@@ -11,7 +11,6 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "ops/schema.h"
-#include "ops/schema_pending.h"
 
 /* Rows of one operation's lists: calls, scopes, errors. */
 #define ALK_OP_LIST_MAX 256

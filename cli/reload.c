@@ -8,6 +8,25 @@
 
 #include <inttypes.h>
 
+/* The node reads it, too, and writes into its log and its audit log that a reload
+ * has failed, and why. */
+static int fail_there_too(struct cli *cli, const struct cli_args *args)
+{
+    struct cli_state state;
+    struct yyjson_doc *doc = NULL;
+    struct yyjson_val *out = NULL;
+    char why[65536] = "";
+
+    bool is_reloaded = cli_state_where(cli, args, &state) &&
+                       cli_state_ask(&state, "node/reload", alk_span_str(""), why, sizeof why, &doc,
+                                     &out) == ALK_OK;
+    yyjson_doc_free(doc);
+    cli_state_close(&state);
+    return is_reloaded ? cli_fail(cli, CLI_FAILED,
+                                  "the node has another configuration, and has read that again")
+                       : cli_fail(cli, CLI_FAILED, "the configuration was not changed");
+}
+
 static int run_reload(struct cli *cli, const struct cli_args *args)
 {
     struct cli_state state;
@@ -15,12 +34,12 @@ static int run_reload(struct cli *cli, const struct cli_args *args)
     struct yyjson_val *out = NULL;
     char why[65536] = "";
 
-    /* Where the node is stands in the file: when that cannot be read, the errors are
-     * the same ones that the node would tell, with those of the services. */
+    /* Where the node is stands in the file: when that is wrong, the errors are the same
+     * ones that the node would tell, with those of the services. */
     int rc = cli_state_open(cli, args, true, &state);
     if (rc != CLI_OK) {
         cli_state_close(&state);
-        return rc;
+        return state.config_file[0] == '\0' ? rc : fail_there_too(cli, args);
     }
     alk_err err =
         cli_state_ask(&state, "node/reload", alk_span_str(""), why, sizeof why, &doc, &out);

@@ -81,7 +81,7 @@ int cli_config_file(struct cli *cli, const struct cli_args *args, char *ret, siz
     return rc;
 }
 
-static int load(struct cli_state *s, const struct cli_args *args, bool with_services,
+static int load(struct cli_state *s, const struct cli_args *args, bool with_services, bool is_quiet,
                 struct alk_span text)
 {
     struct alk_conf_errors errors = {.text = NULL};
@@ -110,11 +110,10 @@ static int load(struct cli_state *s, const struct cli_args *args, bool with_serv
         .ignore_services = !with_services};
     o.handlers = cli_handlers(&o.handler_count);
     alk_err err = alk_config_load(&o, &errors, &s->fixed, &s->config);
-    int rc = CLI_OK;
-    if (err == ALK_E_CONFIG && errors.text != NULL) {
+    int rc = err == ALK_OK ? CLI_OK : CLI_FAILED;
+    if (err == ALK_E_CONFIG && errors.text != NULL && !is_quiet) {
         (void)fprintf(s->cli->err, "%s", errors.text);
-        rc = CLI_FAILED;
-    } else if (err != ALK_OK) {
+    } else if (err != ALK_OK && !is_quiet) {
         rc = cli_fail_err(s->cli, err, NULL);
     }
     alk_conf_errors_fini(&errors);
@@ -137,10 +136,40 @@ int cli_state_open(struct cli *cli, const struct cli_args *args, bool with_servi
         rc = cli_fail(cli, CLI_FAILED, "cannot read %s: %s", ret->config_file,
                       errno != 0 ? strerror(errno) : "it is larger than 1 MiB");
     } else {
-        rc = load(ret, args, with_services, alk_buf_span(&text));
+        rc = load(ret, args, with_services, false, alk_buf_span(&text));
     }
     alk_buf_fini(&text);
     return rc;
+}
+
+/* The line of a top-level data_dir, to be read as a configuration of its own. */
+static struct alk_span data_dir_line(struct alk_span text)
+{
+    while (text.n > 0) {
+        const uint8_t *end = memchr(text.p, '\n', text.n);
+        size_t n = end == NULL ? text.n : (size_t)(end - text.p) + 1;
+        if (alk_span_starts(text, ALK_LIT("data_dir:"))) {
+            return alk_span_head(text, n);
+        }
+        text = alk_span_tail(text, n);
+    }
+    return text;
+}
+
+bool cli_state_where(struct cli *cli, const struct cli_args *args, struct cli_state *ret)
+{
+    struct alk_buf text;
+
+    *ret = (struct cli_state){.cli = cli};
+    alk_buf_init(&text, NULL, ALK_CONF_TEXT_MAX);
+    bool is_known = cli_config_file(cli, args, ret->config_file, sizeof ret->config_file) == CLI_OK;
+    if (is_known && ret->config_file[0] != '\0') {
+        is_known = alk_file_read(ret->config_file, ALK_CONF_TEXT_MAX, &text) == ALK_OK;
+    }
+    is_known =
+        is_known && load(ret, args, false, true, data_dir_line(alk_buf_span(&text))) == CLI_OK;
+    alk_buf_fini(&text);
+    return is_known;
 }
 
 void cli_state_close(struct cli_state *state)

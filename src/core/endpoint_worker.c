@@ -43,15 +43,15 @@ static struct alk_quic_limits limits_of(const struct alk_worker *w,
 
 /* --- listeners ------------------------------------------------------------ */
 
-static bool on_admit(void *ctx, const struct alk_addr *remote)
+static alk_err on_admit(void *ctx, const struct alk_addr *remote)
 {
     struct alk_worker_listener *l = ctx;
     struct alk_worker *w = l->worker;
-    if (alk_ep_is_locked_out(w->ep, remote) || !alk_gate_enter(w->ep->gate, remote)) {
-        w->tcp_refused++;
-        return false;
-    }
-    return true;
+    alk_err err = alk_ep_is_locked_out(w->ep, remote)      ? ALK_E_FORBIDDEN
+                  : !alk_gate_enter(w->ep->gate, remote) ? ALK_E_LIMIT
+                                                         : ALK_OK;
+    w->tcp_refused += err != ALK_OK;
+    return err;
 }
 
 static void on_gone(void *ctx, const struct alk_addr *remote)
@@ -397,10 +397,13 @@ static void on_qlog(void *ctx, struct alk_conn *conn, struct alk_span data, bool
     alk_qlog_put(w->ep->mem, w->ep->qlog_dir, conn, data, is_end);
 }
 
-static bool on_quic_admit(void *ctx, const struct alk_addr *remote)
+static alk_err on_quic_admit(void *ctx, const struct alk_addr *remote)
 {
     struct alk_worker *w = ctx;
-    return !alk_ep_is_locked_out(w->ep, remote) && !alk_gate_is_full(w->ep->gate, remote);
+    if (alk_ep_is_locked_out(w->ep, remote)) {
+        return ALK_E_FORBIDDEN;
+    }
+    return alk_gate_is_full(w->ep->gate, remote) ? ALK_E_LIMIT : ALK_OK;
 }
 
 static bool on_quic_enter(void *ctx, const struct alk_addr *remote)

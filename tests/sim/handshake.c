@@ -443,6 +443,35 @@ static void a_single_place_goes_to_a_proved_address(void **state)
     pair_free(p);
 }
 
+static alk_err lock_out(void *ctx, const struct alk_addr *remote)
+{
+    (void)remote;
+    return *(const alk_err *)ctx;
+}
+
+static void who_may_not_come_in_hears_why(void **state)
+{
+    (void)state;
+    static const alk_err table[][2] = {{ALK_E_FORBIDDEN, ALK_E_FORBIDDEN},
+                                       {ALK_E_LIMIT, ALK_E_UNAVAILABLE}};
+    for (size_t i = 0; i < 2; i++) {
+        alk_err why = ALK_OK;
+        struct pair *p = pair_new(NULL);
+        sim_node_stop(p->s);
+        p->s->options.admit = lock_out;
+        p->s->options.admit_ctx = &why;
+        check_err(sim_node_start(p->s), ALK_OK);
+        pair_connect(p);
+        pair_close(p);
+        why = table[i][0];
+        check_err(sim_client_connect(&p->client, p->s), ALK_OK);
+        assert_true(sim_run(&p->w, ALK_SECOND, sim_client_is_closed, &p->client));
+        check_err(p->client.close_err, table[i][1]);
+        assert_int_equal(p->server.opens, 1);
+        pair_free(p);
+    }
+}
+
 static void draining_refuses_new_connections(void **state)
 {
     (void)state;
@@ -618,6 +647,7 @@ int main(void)
         cmocka_unit_test(too_many_of_one_address_are_refused),
         cmocka_unit_test(a_slow_handshake_holds_no_place),
         cmocka_unit_test(a_single_place_goes_to_a_proved_address),
+        cmocka_unit_test(who_may_not_come_in_hears_why),
         cmocka_unit_test(draining_refuses_new_connections),
         cmocka_unit_test(held_finished_opens_nothing_at_the_server),
         cmocka_unit_test(the_loser_of_a_race_was_never_there),

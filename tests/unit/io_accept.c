@@ -22,16 +22,18 @@ struct server {
     struct alk_acceptor *acceptor;
     struct alk_addr addr;
     bool admits, frees;
+    alk_err refusal; /* 0: ALK_E_LIMIT */
     int accepted, refused;
     int fds[8];
 };
 
-static bool on_admit(void *ctx, const struct alk_addr *remote)
+static alk_err on_admit(void *ctx, const struct alk_addr *remote)
 {
     struct server *s = ctx;
     assert_true(alk_addr_is_loopback(remote));
     s->refused += s->admits ? 0 : 1;
-    return s->admits;
+    alk_err refusal = s->refusal == ALK_OK ? ALK_E_LIMIT : s->refusal;
+    return s->admits ? ALK_OK : refusal;
 }
 
 static void on_accepted(void *ctx, int fd, const struct alk_addr *remote)
@@ -122,6 +124,24 @@ static void what_is_not_admitted_is_closed_at_once(void **ctx)
     stop(&s);
 }
 
+static void who_is_locked_out_is_told_with_an_alert(void **ctx)
+{
+    (void)ctx;
+    static const uint8_t want[] = {21, 3, 3, 0, 2, 2, 49};
+    uint8_t got[16];
+    struct server s = {.admits = false, .refusal = ALK_E_FORBIDDEN};
+    start(&s);
+    int fd = dial(&s);
+    while (s.refused < 1) {
+        assert_true(alk_loop_run_once(s.loop, 5000));
+    }
+    assert_int_equal(recv(fd, got, sizeof got, 0), sizeof want);
+    assert_memory_equal(got, want, sizeof want);
+    assert_true(is_closed(fd));
+    (void)close(fd);
+    stop(&s);
+}
+
 static void an_acceptor_may_be_freed_by_the_connection_it_hands_over(void **ctx)
 {
     (void)ctx;
@@ -187,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connections_are_accepted_without_waiting_for_each_other),
         cmocka_unit_test(what_is_not_admitted_is_closed_at_once),
+        cmocka_unit_test(who_is_locked_out_is_told_with_an_alert),
         cmocka_unit_test(an_acceptor_may_be_freed_by_the_connection_it_hands_over),
         cmocka_unit_test(without_free_descriptors_peers_are_refused_and_the_loop_sleeps),
     };

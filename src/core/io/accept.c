@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "core/io/sock.h"
 #include "core/io/tcp_sock.h"
+#include "core/tls/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,6 +62,16 @@ static void pause_listening(struct alk_acceptor *a)
     alk_timer_set(a->loop, &a->pause, alk_loop_now(a->loop) + PAUSE);
 }
 
+static void refuse(int fd, alk_err why)
+{
+    /* [RFC 8446 §6] before any key: a record of its own, alert, fatal */
+    static const uint8_t denied[] = {21, 3, 3, 0, 2, 2, ALK_TLS_ALERT_ACCESS_DENIED};
+    if (why == ALK_E_FORBIDDEN) {
+        (void)!send(fd, denied, sizeof denied, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    (void)close(fd);
+}
+
 /* False: nothing more to accept now. */
 static bool accept_one(struct alk_acceptor *a)
 {
@@ -84,8 +95,9 @@ static bool accept_one(struct alk_acceptor *a)
         return error != EAGAIN; /* the rest are errors of that connection */
     }
     struct alk_addr remote = alk_sockaddr_get(&sa);
-    if (!a->admit(a->ctx, &remote)) {
-        (void)close(fd);
+    alk_err err = a->admit(a->ctx, &remote);
+    if (err != ALK_OK) {
+        refuse(fd, err);
         return true;
     }
     a->accepted(a->ctx, fd, &remote);

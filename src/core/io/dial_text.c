@@ -11,7 +11,7 @@ static int weight(alk_err err)
     static const alk_err order[] = {
         ALK_OK,       ALK_E_CLOSED,    ALK_E_TIMEOUT, ALK_E_UNREACHABLE, ALK_E_RESET,
         ALK_E_LIMIT,  ALK_E_VERSION,   ALK_E_TLS,     ALK_E_NO_ALPN,     ALK_E_AUTH,
-        ALK_E_CRYPTO, ALK_E_UNTRUSTED, ALK_E_EXPIRED, ALK_E_KEY_CHANGED};
+        ALK_E_FORBIDDEN, ALK_E_CRYPTO, ALK_E_UNTRUSTED, ALK_E_EXPIRED, ALK_E_KEY_CHANGED};
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         if (order[i] == err) {
             return (int)i;
@@ -83,6 +83,12 @@ void alk_dial_explain(const struct alk_dial *d, alk_err err, char *ret, size_t r
         (void)snprintf(ret, ret_size,
                        "%s does not know this client's key: have it added there with 'alknet peer "
                        "add', or use a token",
+                       node);
+        return;
+    case ALK_E_FORBIDDEN:
+        (void)snprintf(ret, ret_size,
+                       "%s lets nobody in from this address for a while: too many logins from it "
+                       "have failed",
                        node);
         return;
     default:

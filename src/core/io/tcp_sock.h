@@ -47,8 +47,9 @@ void alk_tcp_socks_drop_all(struct alk_pump *pump);
 
 /* --- listening ------------------------------------------------------------ */
 
-/* Asked for each connection before anything is spent on it; false: refuse. */
-typedef bool alk_admit_fn(void *ctx, const struct alk_addr *remote);
+/* Asked for each connection before anything is spent on it. Not ALK_OK: refused;
+ * ALK_E_FORBIDDEN is said with a TLS alert (access_denied). */
+typedef alk_err alk_admit_fn(void *ctx, const struct alk_addr *remote);
 /* A connected socket that was admitted: takes fd. */
 typedef void alk_accepted_fn(void *ctx, int fd, const struct alk_addr *remote);
 

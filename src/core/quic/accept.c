@@ -132,6 +132,18 @@ static bool asks_retry(const struct alk_quic *q, const struct alk_addr *remote)
            q->handshaking >= q->limits.retry_above || alk_qhost_wants_proof(q, remote);
 }
 
+/* ALK_OK, or why a first packet of that address is refused. */
+static alk_err may_enter(struct alk_quic *q, const struct alk_addr *remote)
+{
+    if (!q->is_accepting) {
+        return ALK_E_CLOSED;
+    }
+    alk_err err = q->o.admit == NULL ? ALK_OK : q->o.admit(q->o.admit_ctx, remote);
+    bool is_full = q->serving - q->handshaking >= q->limits.connections ||
+                   alk_qhost_is_full(q, remote);
+    return err == ALK_OK && is_full ? ALK_E_LIMIT : err;
+}
+
 /* Admission, before the handshake costs anything. */
 void alk_qaccept(struct alk_quic *q, const ngtcp2_path_storage *ps, const ngtcp2_pkt_info *pi,
                  struct alk_span data)
@@ -141,17 +153,14 @@ void alk_qaccept(struct alk_quic *q, const ngtcp2_path_storage *ps, const ngtcp2
         q->stats.dropped_garbage++;
         return;
     }
-    if (!q->is_accepting) {
-        alk_qstray_refuse(q, ps, &hd, NGTCP2_CONNECTION_REFUSED);
-        return;
-    }
     struct alk_addr local, remote;
     alk_qpath_get(&ps->path, &local, &remote);
-    bool is_locked_out = q->o.admit != NULL && !q->o.admit(q->o.admit_ctx, &remote);
-    if (is_locked_out || q->serving - q->handshaking >= q->limits.connections ||
-        alk_qhost_is_full(q, &remote)) {
-        q->stats.dropped_limit++;
-        alk_qstray_refuse(q, ps, &hd, NGTCP2_CONNECTION_REFUSED);
+    alk_err err = may_enter(q, &remote);
+    if (err != ALK_OK) {
+        q->stats.dropped_limit += err != ALK_E_CLOSED;
+        alk_qstray_refuse(q, ps, &hd,
+                          err == ALK_E_FORBIDDEN ? NGTCP2_CRYPTO_ERROR | ALK_TLS_ALERT_ACCESS_DENIED
+                                                 : NGTCP2_CONNECTION_REFUSED);
         return;
     }
     struct proof p = check_token(q, ps, &hd);

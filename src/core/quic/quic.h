@@ -61,9 +61,10 @@ struct alk_quic_options {
     /* qlog of each connection; NULL: none. write with is_end closes it. */
     void (*qlog)(void *ctx, struct alk_conn *conn, struct alk_span data, bool is_end);
     void *qlog_ctx;
-    /* Whether an address may connect (it may be locked out after failed logins);
-     * NULL: all may. Asked for each first packet. */
-    bool (*admit)(void *ctx, const struct alk_addr *remote);
+    /* Whether an address may connect; NULL: all may. Asked for each first packet. Not
+     * ALK_OK: refused; ALK_E_FORBIDDEN (locked out after failed logins) is said with
+     * the TLS alert access_denied. */
+    alk_err (*admit)(void *ctx, const struct alk_addr *remote);
     void *admit_ctx;
     /* Places that are shared with other loops and transports: enter for each
      * connection of a peer's that has proved its address, by a token or the handshake

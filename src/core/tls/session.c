@@ -343,5 +343,8 @@ alk_err alk_tls_error(const struct alk_tls_session *s, int gnutls_err, uint8_t a
     if (alert == GNUTLS_A_CERTIFICATE_REQUIRED || gnutls_err == GNUTLS_E_CERTIFICATE_REQUIRED) {
         return ALK_E_AUTH;
     }
+    if (alert == ALK_TLS_ALERT_ACCESS_DENIED) {
+        return ALK_E_FORBIDDEN;
+    }
     return alert == GNUTLS_A_PROTOCOL_VERSION ? ALK_E_VERSION : ALK_E_TLS;
 }

@@ -33,6 +33,8 @@
 
 #include <gnutls/gnutls.h>
 
+#define ALK_TLS_ALERT_ACCESS_DENIED 49 /* GNUTLS_A_ACCESS_DENIED */
+
 struct alk_replay_db; /* core/tls/replay.h: one per node, shared by all loops */
 
 struct alk_tls_server_options {
@@ -123,8 +125,8 @@ ALK_NODISCARD alk_err alk_tls_session_ticket(struct alk_tls_session *s, struct a
 /* The TLS alert that says best why it failed (for close codes and TCP alerts). */
 uint8_t alk_tls_alert(const struct alk_tls_session *s, int gnutls_err);
 /* The verify error if there is one; ALK_E_NO_ALPN for alert 120, ALK_E_AUTH for
- * certificate_required, ALK_E_VERSION for protocol_version, ALK_E_NOMEM, else
- * ALK_E_TLS. */
+ * certificate_required, ALK_E_FORBIDDEN for access_denied (locked out after failed
+ * logins), ALK_E_VERSION for protocol_version, ALK_E_NOMEM, else ALK_E_TLS. */
 alk_err alk_tls_error(const struct alk_tls_session *s, int gnutls_err, uint8_t alert);
 
 #endif

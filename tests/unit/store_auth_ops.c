@@ -224,6 +224,110 @@ static void wrong_input_is_told_in_words(void **state)
     assert_false(alk_auth_ops_has("auth/peer"));
 }
 
+/* --- invitations ---------------------------------------------------------------- */
+
+static void enroll_input(struct alk_span token, const char *key, char *ret, size_t ret_size)
+{
+    (void)snprintf(ret, ret_size, "{\"token\":\"%.*s\",\"key\":\"%s\"}", (int)token.n,
+                   (const char *)token.p, key);
+}
+
+static void an_invitation_is_good_once(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    char input[256];
+
+    check_err(run(f, "auth/invite/new", "{\"id\":\"laptop\",\"scopes\":[\"repo:read\"]}"), ALK_OK);
+    assert_non_null(strstr(text, "\"scopes\":[\"repo:read\"]"));
+    assert_non_null(strstr(text, "\"expires_at\":\"1970-01-13T13:46:40Z\"")); /* 24 h ahead */
+    enroll_input(token_of(), KEY, input, sizeof input);
+    assert_false(alk_span_is(alk_auth_index_key_owner(f->index, alk_span_str(KEY)), "laptop"));
+
+    check_err(run(f, "auth/enroll", input), ALK_OK);
+    assert_string_equal(text, "{\"id\":\"laptop\",\"scopes\":[\"repo:read\"]}");
+    assert_true(alk_span_is(alk_auth_index_key_owner(f->index, alk_span_str(KEY)), "laptop"));
+    check_err(run(f, "auth/enroll", input), ALK_E_AUTH);
+    check_err(run(f, "auth/token/list", "{}"), ALK_OK);
+    assert_string_equal(text, "{\"tokens\":[]}");
+}
+
+static void an_invitation_resolves_to_nobody(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    const struct alk_identity *identity = NULL;
+
+    check_err(run(f, "auth/invite/new", "{\"id\":\"laptop\"}"), ALK_OK);
+    check_err(alk_auth_index_by_token(f->index, token_of(), f->ops.unix_s, &identity), ALK_E_AUTH);
+    assert_null(identity);
+}
+
+static void a_token_of_a_peer_is_no_invitation(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    char input[256];
+
+    check_err(run(f, "auth/token/new", "{\"id\":\"boss\"}"), ALK_OK);
+    enroll_input(token_of(), KEY, input, sizeof input);
+    check_err(run(f, "auth/enroll", input), ALK_E_AUTH);
+    check_err(run(f, "auth/enroll", "{\"token\":\"alk_what\",\"key\":\"" KEY "\"}"), ALK_E_AUTH);
+}
+
+static void an_invitation_ends(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    char input[256];
+
+    check_err(run(f, "auth/invite/new", "{\"id\":\"laptop\",\"expires\":\"1h\"}"), ALK_OK);
+    enroll_input(token_of(), KEY, input, sizeof input);
+    f->ops.unix_s += 3600;
+    check_err(run(f, "auth/enroll", input), ALK_E_AUTH);
+    check_err(run(f, "auth/invite/new", "{\"id\":\"other\",\"expires\":\"never\"}"), ALK_E_INVALID);
+}
+
+static void a_wrong_secret_uses_nothing_up(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    char input[256], wrong[256];
+
+    check_err(run(f, "auth/invite/new", "{\"id\":\"laptop\"}"), ALK_OK);
+    enroll_input(token_of(), KEY, input, sizeof input);
+    memcpy(wrong, input, sizeof wrong);
+    char *secret = strstr(wrong, "alk_") + 13;
+    secret[0] = secret[0] == 'a' ? 'b' : 'a';
+    check_err(run(f, "auth/enroll", wrong), ALK_E_AUTH);
+    check_err(run(f, "auth/enroll", input), ALK_OK);
+}
+
+static void a_key_that_is_taken_uses_nothing_up(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    char taken[256], free_key[256];
+
+    check_err(run(f, "auth/invite/new", "{\"id\":\"laptop\"}"), ALK_OK);
+    enroll_input(token_of(), KEY2, taken, sizeof taken);
+    enroll_input(token_of(), KEY, free_key, sizeof free_key);
+    check_err(run(f, "auth/enroll", taken), ALK_E_CONFIG); /* boss has it, in the file */
+    check_err(run(f, "auth/enroll", free_key), ALK_OK);
+}
+
+static void one_more_key_is_invited_by_name(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    char input[256];
+
+    check_err(run(f, "auth/invite/new", "{\"id\":\"laptop\",\"add_key\":true}"), ALK_E_NOENT);
+    check_err(run(f, "auth/peer/add", "{\"id\":\"laptop\",\"keys\":[]}"), ALK_OK);
+    check_err(run(f, "auth/invite/new", "{\"id\":\"laptop\"}"), ALK_E_EXISTS);
+    check_err(run(f, "auth/invite/new", "{\"id\":\"boss\",\"add_key\":true}"), ALK_E_EXISTS);
+    check_err(
+        run(f, "auth/invite/new", "{\"id\":\"laptop\",\"add_key\":true,\"scopes\":[\"admin\"]}"),
+        ALK_E_INVALID);
+    check_err(run(f, "auth/invite/new", "{\"id\":\"laptop\",\"add_key\":true}"), ALK_OK);
+    enroll_input(token_of(), KEY, input, sizeof input);
+    check_err(run(f, "auth/enroll", input), ALK_OK);
+    assert_true(alk_span_is(alk_auth_index_key_owner(f->index, alk_span_str(KEY)), "laptop"));
+}
+
 static int group_setup(void **state)
 {
     (void)state;
@@ -245,6 +349,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(tokens_are_made_resolved_listed_and_revoked, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(wrong_input_is_told_in_words, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_invitation_is_good_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_invitation_resolves_to_nobody, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_token_of_a_peer_is_no_invitation, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_invitation_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_wrong_secret_uses_nothing_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_key_that_is_taken_uses_nothing_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_more_key_is_invited_by_name, setup, teardown),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

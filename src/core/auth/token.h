@@ -26,7 +26,9 @@
 /* What a token is good for. Numbers are stored: never change them. */
 enum alk_token_purpose {
     ALK_TOKEN_NORMAL = 0,
-    ALK_TOKEN_INVITATION = 1 /* auth/enroll alone; never resolves to an identity */
+    /* auth/enroll alone; they never resolve to an identity: */
+    ALK_TOKEN_INVITATION = 1, /* makes a peer of its id with its scopes */
+    ALK_TOKEN_ADD_KEY = 2     /* one more key for a peer that exists */
 };
 
 /* A token as it is stored: no secret in it. */

@@ -358,7 +358,8 @@ static alk_err token_spec_check(struct alk_auth_db *db, const struct alk_auth_db
     if (spec->expires_at > INT64_MAX || (spec->expires_at != 0 && spec->expires_at <= now)) {
         return alk_auth_db_say(db, ALK_E_INVALID, "the token would have expired already");
     }
-    return spec->is_known ? ALK_OK : require_peer(db, spec->id);
+    return spec->is_known || spec->purpose != ALK_TOKEN_NORMAL ? ALK_OK
+                                                               : require_peer(db, spec->id);
 }
 
 /* ALK_E_EXISTS: the prefix is taken. */
@@ -390,7 +391,7 @@ static alk_err insert_token(struct alk_auth_db *db, const struct alk_auth_db_tok
         alk_db_bind_text(stmt, 5, alk_buf_span(&scopes));
         alk_db_bind_u64(stmt, 6, spec->expires_at);
         alk_db_bind_u64(stmt, 7, now);
-        alk_db_bind_u64(stmt, 8, ALK_TOKEN_NORMAL);
+        alk_db_bind_u64(stmt, 8, spec->purpose);
         err = alk_db_run(db->db, stmt);
     }
     alk_buf_fini(&scopes);

@@ -69,6 +69,8 @@ struct alk_auth_db_token_spec {
     const struct alk_span *scopes;
     size_t scope_count;
     uint64_t expires_at; /* Unix seconds; 0: never */
+    /* Of an invitation, scopes are what the new peer gets, and id need not exist. */
+    enum alk_token_purpose purpose;
 };
 /* A new token: ret is its text, shown once and then wiped by the caller; it is
  * stored nowhere. ALK_E_NOENT: no such id. ALK_E_INVALID: a scope is wrong, or
@@ -84,6 +86,10 @@ typedef alk_err alk_auth_db_token_fn(void *ctx, const struct alk_auth_token *tok
                                      uint64_t created_at);
 ALK_NODISCARD alk_err alk_auth_db_token_list(struct alk_auth_db *db, alk_auth_db_token_fn *fn,
                                              void *ctx);
+
+/* The one with this prefix, expired or not. ALK_E_NOENT, or what fn returned. */
+ALK_NODISCARD alk_err alk_auth_db_token_find(struct alk_auth_db *db, struct alk_span prefix,
+                                             alk_auth_db_token_fn *fn, void *ctx);
 
 /* Adds everything to a builder, with the place "store". */
 ALK_NODISCARD alk_err alk_auth_db_load(struct alk_auth_db *db, struct alk_auth_builder *b);

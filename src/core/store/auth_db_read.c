@@ -162,6 +162,19 @@ alk_err alk_auth_db_peer_list(struct alk_auth_db *db, alk_auth_db_peer_fn *fn, v
     return err == ALK_END ? ALK_OK : err;
 }
 
+/* A purpose of a later version opens nothing here. */
+static enum alk_token_purpose purpose_of(uint64_t stored)
+{
+    switch (stored) {
+    case ALK_TOKEN_NORMAL:
+        return ALK_TOKEN_NORMAL;
+    case ALK_TOKEN_ADD_KEY:
+        return ALK_TOKEN_ADD_KEY;
+    default:
+        return ALK_TOKEN_INVITATION;
+    }
+}
+
 static alk_err read_token(struct alk_auth_db *db, struct sqlite3_stmt *stmt, struct reader *r,
                           struct alk_auth_token *ret)
 {
@@ -171,8 +184,7 @@ static alk_err read_token(struct alk_auth_db *db, struct sqlite3_stmt *stmt, str
         .is_narrowed = alk_db_u64(stmt, 3) != 0,
         .scopes = r->scopes,
         .expires_at = alk_db_u64(stmt, 5),
-        .purpose =
-            alk_db_u64(stmt, 7) == ALK_TOKEN_NORMAL ? ALK_TOKEN_NORMAL : ALK_TOKEN_INVITATION,
+        .purpose = purpose_of(alk_db_u64(stmt, 7)),
     };
     struct alk_span hash = alk_db_blob(stmt, 1);
     ret->scope_count = split(r, keep(r, alk_db_text(stmt, 4)), r->scopes, ALK_SCOPES_MAX);
@@ -205,6 +217,34 @@ alk_err alk_auth_db_token_list(struct alk_auth_db *db, alk_auth_db_token_fn *fn,
     alk_db_done(stmt);
     alk_free(db->mem, r);
     return err == ALK_END ? ALK_OK : err;
+}
+
+alk_err alk_auth_db_token_find(struct alk_auth_db *db, struct alk_span prefix,
+                               alk_auth_db_token_fn *fn, void *ctx)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    db->message[0] = 0;
+    struct reader *r = ALK_NEW(db->mem, struct reader);
+    alk_err err = r == NULL ? ALK_E_NOMEM
+                            : alk_db_prepare(db->db,
+                                             "SELECT prefix, hash, peer, is_narrowed, scopes,"
+                                             " expires_at, created_at, purpose FROM token"
+                                             " WHERE prefix = ?1",
+                                             &stmt);
+    if (err == ALK_OK) {
+        alk_db_bind_text(stmt, 1, prefix);
+        err = alk_db_step(db->db, stmt);
+    }
+    if (err == ALK_OK) {
+        struct alk_auth_token token;
+        err = read_token(db, stmt, r, &token);
+        if (err == ALK_OK) {
+            err = fn(ctx, &token, alk_db_u64(stmt, 6));
+        }
+    }
+    alk_db_done(stmt);
+    alk_free(db->mem, r);
+    return err == ALK_END ? ALK_E_NOENT : err;
 }
 
 /* Mistakes are in the builder's message; only what ends the work comes back. */

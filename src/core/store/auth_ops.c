@@ -242,7 +242,7 @@ static alk_err list_token(void *ctx, const struct alk_auth_token *token, uint64_
         (token->expires_at == 0 ||
          yyjson_mut_obj_add_bool(w->doc, o, "expired", token->expires_at <= w->ops->unix_s)) &&
         yyjson_mut_obj_add_str(w->doc, o, "purpose",
-                               token->purpose == ALK_TOKEN_INVITATION ? "invitation" : "normal");
+                               token->purpose == ALK_TOKEN_NORMAL ? "normal" : "invitation");
     return is_ok ? ALK_OK : ALK_E_NOMEM;
 }
 
@@ -404,6 +404,128 @@ static alk_err peer_remove(struct work *w)
     return put_text(w, w->out, "id", id) ? ALK_OK : ALK_E_NOMEM;
 }
 
+/* --- invitations ---------------------------------------------------------------- */
+
+#define INVITE_DEFAULT "24h"
+
+struct seek {
+    struct alk_span id;
+    bool is_found;
+};
+
+static alk_err seek_peer(void *ctx, const struct alk_auth_db_peer *peer)
+{
+    struct seek *seek = (struct seek *)ctx;
+    seek->is_found = seek->is_found || alk_span_equal(seek->id, peer->spec.id);
+    return ALK_OK;
+}
+
+static bool is_stored(struct work *w, struct alk_span id)
+{
+    struct seek seek = {.id = id};
+    return alk_auth_db_peer_list(w->ops->db, seek_peer, &seek) == ALK_OK && seek.is_found;
+}
+
+static alk_err read_invite(struct work *w, struct alk_span *scopes,
+                           struct alk_auth_db_token_spec *spec)
+{
+    struct yyjson_val *expires = yyjson_obj_get(w->input, "expires");
+    struct alk_span time = expires == NULL ? ALK_LIT(INVITE_DEFAULT) : span_of(expires);
+    bool is_more = yyjson_get_bool(yyjson_obj_get(w->input, "add_key"));
+
+    ALK_TRY(get_id(w, &spec->id));
+    ALK_TRY(refuse_configured(w, spec->id));
+    ALK_TRY(get_scopes(w, scopes, &spec->scope_count));
+    spec->is_narrowed = true;
+    spec->purpose = is_more ? ALK_TOKEN_ADD_KEY : ALK_TOKEN_INVITATION;
+    if (alk_date_parse_expiry(time, w->ops->unix_s, &spec->expires_at) != ALK_OK ||
+        spec->expires_at == 0) {
+        return alk_say(w->why, ALK_E_INVALID,
+                       "an invitation ends some time: say 1h, 24h, 7d or 2027-01-01");
+    }
+    if (is_stored(w, spec->id) != is_more) {
+        return is_more ? alk_say(w->why, ALK_E_NOENT, "there is no peer \"%.*s\" yet",
+                                 (int)spec->id.n, (const char *)spec->id.p)
+                       : alk_say(w->why, ALK_E_EXISTS,
+                                 "there is a peer \"%.*s\" already; --add-key invites one more key "
+                                 "of it",
+                                 (int)spec->id.n, (const char *)spec->id.p);
+    }
+    if (is_more && spec->scope_count > 0) {
+        return alk_say(w->why, ALK_E_INVALID, "one more key has the scopes that the peer has");
+    }
+    return ALK_OK;
+}
+
+static alk_err invite_new(struct work *w)
+{
+    struct alk_span scopes[ALK_SCOPES_MAX] = {{NULL, 0}};
+    struct alk_auth_db_token_spec spec = {.scopes = scopes};
+    struct alk_span prefix = {NULL, 0};
+    char token[ALK_TOKEN_SIZE];
+
+    ALK_TRY(read_invite(w, scopes, &spec));
+    ALK_TRY(
+        stored(w, alk_auth_db_token_new(w->ops->db, w->ops->rand, &spec, w->ops->unix_s, token)));
+    (void)alk_token_parse(alk_span_str(token), &prefix);
+    bool is_ok = put_text(w, w->out, "token", alk_span_str(token)) &&
+                 put_text(w, w->out, "prefix", prefix) && put_text(w, w->out, "id", spec.id) &&
+                 put_list(w, w->out, "scopes", scopes, spec.scope_count) &&
+                 put_date(w, w->out, "expires_at", spec.expires_at);
+    alk_wipe(token, sizeof token);
+    return is_ok ? ALK_OK : ALK_E_NOMEM;
+}
+
+struct enrolment {
+    struct work *w;
+    struct alk_span token, key;
+};
+
+/* Within the transaction that also takes the token away: it is good once. */
+static alk_err take_invite(void *ctx, const struct alk_auth_token *token, uint64_t created_at)
+{
+    struct enrolment *e = (struct enrolment *)ctx;
+    struct work *w = e->w;
+    uint8_t hash[ALK_TOKEN_HASH_SIZE];
+    const struct alk_identity_spec spec = {
+        .id = token->id, .scopes = token->scopes, .scope_count = token->scope_count};
+    (void)created_at;
+
+    alk_token_hash(e->token, hash);
+    if (!alk_equal_ct(hash, token->hash, sizeof hash) || token->purpose == ALK_TOKEN_NORMAL) {
+        return ALK_E_AUTH;
+    }
+    if (token->expires_at <= w->ops->unix_s) {
+        return ALK_E_EXPIRED;
+    }
+    bool is_more = token->purpose == ALK_TOKEN_ADD_KEY;
+    alk_err err = is_more ? alk_auth_db_key_add(w->ops->db, token->id, e->key, w->ops->unix_s)
+                          : alk_auth_db_peer_add(w->ops->db, &spec, &e->key, 1, w->ops->unix_s);
+    ALK_TRY(stored(w, err));
+    bool is_ok = put_text(w, w->out, "id", token->id) &&
+                 put_list(w, w->out, "scopes", token->scopes, is_more ? 0 : token->scope_count);
+    return is_ok ? ALK_OK : ALK_E_NOMEM;
+}
+
+static alk_err enroll(struct work *w)
+{
+    struct enrolment e = {.w = w};
+    struct alk_span prefix = {NULL, 0};
+
+    ALK_TRY(get_text(w, "token", &e.token));
+    ALK_TRY(get_text(w, "key", &e.key));
+    alk_err err = ALK_E_AUTH;
+    if (alk_token_parse(e.token, &prefix)) {
+        err = alk_auth_db_token_find(w->ops->db, prefix, take_invite, &e);
+    }
+    if (err == ALK_E_AUTH || err == ALK_E_NOENT || err == ALK_E_EXPIRED) {
+        return alk_say(w->why, ALK_E_AUTH,
+                       "the invitation is not valid: it was used, taken back, or its time is over");
+    }
+    ALK_TRY(err);
+    return stored(w, alk_auth_db_token_revoke(w->ops->db, prefix));
+}
+
 /* --- the table ---------------------------------------------------------------- */
 
 static const struct {
@@ -415,6 +537,7 @@ static const struct {
     {"auth/token/revoke", token_revoke, true}, {"auth/peer/add", peer_add, true},
     {"auth/peer/list", peer_list, false},      {"auth/peer/disable", peer_off, true},
     {"auth/peer/enable", peer_on, true},       {"auth/peer/remove", peer_remove, true},
+    {"auth/invite/new", invite_new, true},     {"auth/enroll", enroll, true},
 };
 
 static size_t find(const char *name)

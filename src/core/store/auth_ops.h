@@ -11,6 +11,9 @@
  *     auth/peer/disable  {id} -> {id}
  *     auth/peer/enable   {id} -> {id}
  *     auth/peer/remove   {id} -> {id}
+ *     auth/invite/new    {id, scopes?: [..], expires?: "24h", add_key?: bool}
+ *                        -> {token, prefix, id, scopes, expires_at}
+ *     auth/enroll        {token, key} -> {id, scopes}; the token is used up
  *
  * A change is one transaction that `check` may refuse: nothing is ever stored
  * that the next start would refuse. Blocks on the disk.

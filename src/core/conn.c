@@ -191,7 +191,7 @@ void alk_conn_stats(const struct alk_conn *conn, struct alk_conn_stats *ret)
 
 /* --- credentials ---------------------------------------------------------------- */
 
-static void count_failure(struct alk_conn *conn, const char *method, const char *reason)
+void alk_conn_count_failure(struct alk_conn *conn, const char *method, const char *reason)
 {
     struct alk_hub *hub = conn->hub;
     conn->auth_failures++;
@@ -234,7 +234,7 @@ static void answered(void *ctx, alk_err err, const struct alk_identity *identity
     struct alk_conn *conn = q->conn;
     conn->resolving--;
     if (err != ALK_OK && q->is_counted) {
-        count_failure(conn, q->method, failure_reason(err));
+        alk_conn_count_failure(conn, q->method, failure_reason(err));
     }
     q->done(q->ctx, err, identity, generation);
     alk_free(conn->mem, q);
@@ -264,14 +264,14 @@ static void ask(struct alk_conn *conn, const char *method, const struct alk_auth
     hub->auth.provider->resolve(hub->auth.provider_ctx, &full, answered, q);
 }
 
-void alk_conn_resolve(struct alk_conn *conn, const char *method,
-                      const struct alk_auth_query *query, alk_auth_done_fn *done, void *ctx)
+void alk_conn_resolve(struct alk_conn *conn, const char *method, const struct alk_auth_query *query,
+                      alk_auth_done_fn *done, void *ctx)
 {
     ask(conn, method, query, true, done, ctx);
 }
 
-void alk_conn_recheck(struct alk_conn *conn, const char *method,
-                      const struct alk_auth_query *query, alk_auth_done_fn *done, void *ctx)
+void alk_conn_recheck(struct alk_conn *conn, const char *method, const struct alk_auth_query *query,
+                      alk_auth_done_fn *done, void *ctx)
 {
     ask(conn, method, query, false, done, ctx);
 }
@@ -285,7 +285,7 @@ void alk_conn_count_refused(struct alk_conn *conn)
 
 void alk_conn_deny(struct alk_conn *conn, const char *method, const char *reason)
 {
-    count_failure(conn, method, reason);
+    alk_conn_count_failure(conn, method, reason);
     alk_conn_count_refused(conn);
     alk_conn_close(conn, ALK_CODE_AUTH, ALK_LIT("authentication required"));
 }

@@ -19,8 +19,8 @@
 #ifndef ALK_CORE_CONN_H
 #define ALK_CORE_CONN_H
 
-#include "alknet/handler.h"
 #include "alknet/endpoint.h"
+#include "alknet/handler.h"
 #include "base/map.h"
 #include "core/addr.h"
 #include "core/stream.h"
@@ -30,17 +30,17 @@ struct alk_service;
 
 /* Datagrams that wait for the handler, per connection. */
 #define ALK_CONN_DATAGRAMS_MAX 64
-#define ALK_CONN_REASON_MAX 199 /* bytes of a close reason that are kept */
+#define ALK_CONN_REASON_MAX    199 /* bytes of a close reason that are kept */
 
 enum {
-    ALK_CONN_HANDSHAKE = 1,  /* handshake complete: auth is filled */
-    ALK_CONN_CONFIRMED = 2,  /* and confirmed: early data is over */
-    ALK_CONN_CREDIT = 4,     /* stream credit after ALK_FULL */
-    ALK_CONN_DATAGRAM = 8,   /* datagrams are queued */
-    ALK_CONN_CLOSED = 16,    /* the end; close_err, close_code, close_reason are set */
+    ALK_CONN_HANDSHAKE = 1,       /* handshake complete: auth is filled */
+    ALK_CONN_CONFIRMED = 2,       /* and confirmed: early data is over */
+    ALK_CONN_CREDIT = 4,          /* stream credit after ALK_FULL */
+    ALK_CONN_DATAGRAM = 8,        /* datagrams are queued */
+    ALK_CONN_CLOSED = 16,         /* the end; close_err, close_code, close_reason are set */
     ALK_CONN_EARLY_REJECTED = 32, /* client: streams opened early are gone */
-    ALK_CONN_AUTH = 64,      /* identity or rights changed */
-    ALK_CONN_DRAIN = 128     /* drain with the hub's deadline */
+    ALK_CONN_AUTH = 64,           /* identity or rights changed */
+    ALK_CONN_DRAIN = 128          /* drain with the hub's deadline */
 };
 
 /* What a transport does for its connections. All are called on the loop, outside
@@ -104,10 +104,10 @@ struct alk_conn {
     unsigned pending;
     bool is_early_open; /* opened before the handshake was confirmed */
     bool is_confirmed;
-    bool is_closing; /* ops->close was called or the peer closed */
-    bool in_call;    /* a handler call is on the stack */
+    bool is_closing;    /* ops->close was called or the peer closed */
+    bool in_call;       /* a handler call is on the stack */
     unsigned resolving; /* questions to the provider that are under way; `end` waits */
-    bool is_counted; /* in the hub's per-address count */
+    bool is_counted;    /* in the hub's per-address count */
     alk_err close_err;
     uint64_t close_code;
     char close_reason[ALK_CONN_REASON_MAX + 1];
@@ -139,8 +139,11 @@ void alk_conn_raise_closed(struct alk_conn *conn, alk_err err, uint64_t code,
                            struct alk_span reason);
 /* As alk_conn_resolve, about a credential that resolved before: a failure is no
  * failed login. */
-void alk_conn_recheck(struct alk_conn *conn, const char *method,
-                      const struct alk_auth_query *query, alk_auth_done_fn *done, void *ctx);
+void alk_conn_recheck(struct alk_conn *conn, const char *method, const struct alk_auth_query *query,
+                      alk_auth_done_fn *done, void *ctx);
+/* A credential of a handler's own kind did not resolve: counted and logged as by
+ * alk_conn_resolve. */
+void alk_conn_count_failure(struct alk_conn *conn, const char *method, const char *reason);
 /* For the service's counter: not let in. */
 void alk_conn_count_refused(struct alk_conn *conn);
 /* Queues a datagram for the handler; dropped and counted when 64 wait. */
@@ -164,14 +167,14 @@ struct alk_hub {
     const struct alk_mem *mem;
     struct alk_loop *loop; /* NULL in the simulation */
     uint64_t loop_id;
-    alk_time now;          /* set by the driver before each feed, tick and run */
+    alk_time now; /* set by the driver before each feed, tick and run */
     alk_time drain_deadline;
     struct alk_auth_hooks auth;
     /* Limits, from the newest configuration; 0: none. */
     unsigned streams_without_identity;
     unsigned conn_auth_failures;
-    struct alk_list conns; /* all */
-    struct alk_list ready; /* with pending events */
+    struct alk_list conns;    /* all */
+    struct alk_list ready;    /* with pending events */
     struct alk_map by_serial; /* weak handles; a connection may be missing for want of memory */
     size_t conn_count;
     uint64_t next_serial;

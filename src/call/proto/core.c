@@ -135,6 +135,7 @@ static void take_broken(struct alk_call_core *c, struct alk_call_event *ret)
         return;
     }
     struct alk_link *l = alk_list_pop(&c->broken);
+    ALK_ASSERT(l != NULL); /* the caller has looked */
     const struct alk_call_stream *s = ALK_CONTAINER(l, struct alk_call_stream, link);
     ret->stream = s->id;
     ret->u.broken.err = s->why;
@@ -143,6 +144,7 @@ static void take_broken(struct alk_call_core *c, struct alk_call_event *ret)
 static void take_lost(struct alk_call_core *c, struct alk_call_event *ret)
 {
     struct alk_link *l = alk_list_pop(&c->lost);
+    ALK_ASSERT(l != NULL); /* the caller has looked */
     struct alk_call_req *r = ALK_CONTAINER(l, struct alk_call_req, link);
     *ret = (struct alk_call_event){.kind = ALK_CALL_LOST,
                                    .stream = r->stream_id,

@@ -125,26 +125,35 @@ static bool take_event(struct alk_call_core *c, struct alk_call_event *ret)
     return is_wanted;
 }
 
-static void take_broken(struct alk_call_core *c, struct alk_call_event *ret)
+/* False: nothing broke. */
+static bool take_broken(struct alk_call_core *c, struct alk_call_event *ret)
 {
-    *ret = (struct alk_call_event){.kind = ALK_CALL_BROKEN};
+    struct alk_call_event ev = {.kind = ALK_CALL_BROKEN};
     if (c->tells_dead) {
         c->tells_dead = false;
-        ret->u.broken.err = c->why;
-        ret->u.broken.is_connection = true;
-        return;
+        ev.u.broken.err = c->why;
+        ev.u.broken.is_connection = true;
+        *ret = ev;
+        return true;
     }
     struct alk_link *l = alk_list_pop(&c->broken);
-    ALK_ASSERT(l != NULL); /* the caller has looked */
+    if (l == NULL) {
+        return false;
+    }
     const struct alk_call_stream *s = ALK_CONTAINER(l, struct alk_call_stream, link);
-    ret->stream = s->id;
-    ret->u.broken.err = s->why;
+    ev.stream = s->id;
+    ev.u.broken.err = s->why;
+    *ret = ev;
+    return true;
 }
 
-static void take_lost(struct alk_call_core *c, struct alk_call_event *ret)
+/* False: nothing was lost. */
+static bool take_lost(struct alk_call_core *c, struct alk_call_event *ret)
 {
     struct alk_link *l = alk_list_pop(&c->lost);
-    ALK_ASSERT(l != NULL); /* the caller has looked */
+    if (l == NULL) {
+        return false;
+    }
     struct alk_call_req *r = ALK_CONTAINER(l, struct alk_call_req, link);
     *ret = (struct alk_call_event){.kind = ALK_CALL_LOST,
                                    .stream = r->stream_id,
@@ -152,6 +161,7 @@ static void take_lost(struct alk_call_core *c, struct alk_call_event *ret)
                                    .user = r->user,
                                    .u.lost.is_in = r->side == ALK_CALL_SIDE_IN};
     alk_call_slot_free(c, r);
+    return true;
 }
 
 void alk_call_drop_held(struct alk_call_core *c)
@@ -168,12 +178,7 @@ alk_err alk_call_next(struct alk_call_core *c, struct alk_call_event *ret)
         return ALK_OK;
     }
     alk_call_drop_held(c);
-    if (c->tells_dead || !alk_list_is_empty(&c->broken)) {
-        take_broken(c, ret);
-        return ALK_OK;
-    }
-    if (!alk_list_is_empty(&c->lost)) {
-        take_lost(c, ret);
+    if (take_broken(c, ret) || take_lost(c, ret)) {
         return ALK_OK;
     }
     return ALK_MORE;

@@ -33,6 +33,7 @@
 /* An emptied buffer keeps this much, and a core this many unused streams. */
 #define ALK_CALL_KEEP_BYTES   ((size_t)16384)
 #define ALK_CALL_KEEP_STREAMS 16
+#define ALK_CALL_NEAR         64
 /* Codes are [A-Z][A-Z0-9_]*, so long at most. */
 #define ALK_CALL_CODE_MAX     64
 /* "ffffffff.ffffffff" */
@@ -79,6 +80,8 @@ struct alk_call_core {
     size_t out_high, out_hard, out_limit;
 
     struct alk_map streams; /* by id */
+    /* A shortcut past the map: the stream added last of those with the same place. */
+    struct alk_call_stream *near[ALK_CALL_NEAR];
     struct alk_list spare;
     unsigned spare_n;
     struct alk_call_stream **dirty; /* owns the array; room for all streams */

@@ -7,8 +7,18 @@ static struct alk_span key_of(const uint64_t *id)
     return alk_span(id, sizeof(*id));
 }
 
+/* Numbers of QUIC streams of one kind are four apart. */
+static size_t near_at(uint64_t id)
+{
+    return (size_t)(id >> 2) % ALK_CALL_NEAR;
+}
+
 struct alk_call_stream *alk_call_stream_get(const struct alk_call_core *c, uint64_t id)
 {
+    struct alk_call_stream *s = c->near[near_at(id)];
+    if (s != NULL && s->id == id) {
+        return s;
+    }
     return alk_map_get(&c->streams, key_of(&id));
 }
 
@@ -81,6 +91,7 @@ alk_err alk_call_stream_add(struct alk_call_core *c, uint64_t id, struct alk_cal
         put_spare(c, s);
         return err;
     }
+    c->near[near_at(id)] = s;
     *ret = s;
     return ALK_OK;
 }
@@ -261,6 +272,9 @@ void alk_call_close_stream(struct alk_call_core *c, uint64_t stream)
     kill_stream(c, s);
     alk_list_remove(&s->link);
     (void)alk_map_remove(&c->streams, key_of(&s->id));
+    if (c->near[near_at(stream)] == s) {
+        c->near[near_at(stream)] = NULL;
+    }
     put_spare(c, s);
 }
 

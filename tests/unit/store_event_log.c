@@ -405,8 +405,11 @@ static void an_event_id_counts_once_for_two_minutes(void **state)
 
 static void set_rule(struct fixture *f, struct alk_event_retain rule)
 {
-    rule.stream = ALK_LIT("a");
-    check_err(f->store->calls->retain(f->store, &rule, 1), ALK_OK);
+    struct alk_event_retain *copy = malloc(sizeof(*copy));
+    assert_non_null(copy);
+    *copy = rule;
+    copy->stream = ALK_LIT("a");
+    f->store->calls->retain(f->store, &(struct alk_event_retention){copy, 1, free, copy});
 }
 
 static void retention_by_count_and_by_size(void **state)
@@ -563,12 +566,8 @@ static alk_err open_write_close(const struct alk_mem *mem, void *ctx)
     ALK_TRY(try_open(f));
     f->n = f->back = 0;
     f->next = f->store->calls->last(f->store) + 1;
-    struct alk_event_retain rule = {.stream = ALK_LIT("a"), .count = 5};
-    alk_err err = f->store->calls->retain(f->store, &rule, 1);
-    if (err == ALK_OK) {
-        struct slot *s = append(f, mem == NULL ? "n" : "a", "a", "", "1");
-        err = s->err;
-    }
+    set_rule(f, (struct alk_event_retain){.count = 5});
+    alk_err err = append(f, "a", "a", "", "1")->err;
     close_log(f);
     return err;
 }

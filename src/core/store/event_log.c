@@ -15,12 +15,6 @@ enum { IDLE_S = 60 };
 #define QUEUE_MAX   65536
 #define QUEUE_BYTES ((size_t)64 << 20)
 
-/* Rules in one block, names behind them. */
-struct rules {
-    size_t count;
-    struct alk_event_retain list[];
-};
-
 struct log {
     struct alk_event_store base; /* first */
     unsigned magic;
@@ -36,9 +30,10 @@ struct log {
     struct alk_event_entry *first, **end;
     size_t queued, queued_bytes, queue_max;
     struct alk_event_page *pages, **pages_end;
-    struct rules *next_rules; /* owns; for the thread to take */
+    struct alk_event_retention next_rules; /* for the thread to take */
+    bool has_rules;                        /* they are new */
     bool is_closing;
-    struct rules *rules; /* owns; the thread's */
+    struct alk_event_retention rules; /* the thread's */
 };
 
 static struct log *log_of(const struct alk_event_store *store)
@@ -54,6 +49,13 @@ static uint64_t system_ms(void *ctx)
     struct timespec ts = {0};
     (void)clock_gettime(CLOCK_REALTIME, &ts);
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void release(const struct alk_event_retention *rules)
+{
+    if (rules->release != NULL) {
+        rules->release(rules->ctx);
+    }
 }
 
 /* --- the thread --------------------------------------------------------------- */
@@ -95,10 +97,9 @@ static struct alk_event_page *take_page(struct log *log)
 
 static void write_batch(struct log *log, struct alk_event_entry *batch, size_t n)
 {
-    const struct rules *rules = log->rules;
     uint64_t first = log->writer.number(log->writer.ctx, n);
-    alk_err err = alk_event_db_write(log->db, batch, first, rules == NULL ? NULL : rules->list,
-                                     rules == NULL ? 0 : rules->count, log->now_ms(log->now_ctx));
+    alk_err err = alk_event_db_write(log->db, batch, first, log->rules.list, log->rules.count,
+                                     log->now_ms(log->now_ctx));
     log->writer.written(log->writer.ctx, batch, err);
 }
 
@@ -110,15 +111,16 @@ static bool wait_for_work(struct log *log)
     int failed = 0;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += IDLE_S;
-    while (log->first == NULL && log->pages == NULL && log->next_rules == NULL &&
-           !log->is_closing && failed != ETIMEDOUT) {
+    while (log->first == NULL && log->pages == NULL && !log->has_rules && !log->is_closing &&
+           failed != ETIMEDOUT) {
         failed = pthread_cond_timedwait(&log->wake, &log->lock, &until);
     }
     bool is_due = failed == ETIMEDOUT;
-    if (log->next_rules != NULL) {
-        alk_free(log->mem, log->rules);
+    if (log->has_rules) {
+        release(&log->rules);
         log->rules = log->next_rules;
-        log->next_rules = NULL;
+        log->next_rules = (struct alk_event_retention){0};
+        log->has_rules = false;
         is_due = true;
     }
     return is_due;
@@ -126,12 +128,10 @@ static bool wait_for_work(struct log *log)
 
 static void trim(struct log *log)
 {
-    if (log->rules != NULL) {
-        /* A failure is met again by the next batch, which tells its publishers. */
-        alk_err err = alk_event_db_trim(log->db, log->rules->list, log->rules->count,
-                                        log->now_ms(log->now_ctx));
-        (void)err;
-    }
+    /* A failure is met again by the next batch, which tells its publishers. */
+    alk_err err =
+        alk_event_db_trim(log->db, log->rules.list, log->rules.count, log->now_ms(log->now_ctx));
+    (void)err;
 }
 
 static void *thread_main(void *arg)
@@ -197,32 +197,16 @@ static void read_page(struct alk_event_store *store, struct alk_event_page *page
     (void)pthread_cond_signal(&log->wake);
 }
 
-static alk_err retain(struct alk_event_store *store, const struct alk_event_retain *list,
-                      size_t count)
+static void retain(struct alk_event_store *store, const struct alk_event_retention *rules)
 {
     struct log *log = log_of(store);
-    size_t texts = 0;
-    for (size_t i = 0; i < count; i++) {
-        texts += list[i].stream.n;
-    }
-    struct rules *rules = alk_alloc(log->mem, sizeof(*rules) + count * sizeof(*list) + texts);
-    if (rules == NULL) {
-        return ALK_E_NOMEM;
-    }
-    uint8_t *at = (uint8_t *)(rules->list + count);
-    rules->count = count;
-    for (size_t i = 0; i < count; i++) {
-        rules->list[i] = list[i];
-        memcpy(at, list[i].stream.p, list[i].stream.n);
-        rules->list[i].stream.p = at;
-        at += list[i].stream.n;
-    }
     (void)pthread_mutex_lock(&log->lock);
-    alk_free(log->mem, log->next_rules);
-    log->next_rules = rules;
+    struct alk_event_retention unused = log->next_rules;
+    log->next_rules = *rules;
+    log->has_rules = true;
     (void)pthread_mutex_unlock(&log->lock);
     (void)pthread_cond_signal(&log->wake);
-    return ALK_OK;
+    release(&unused);
 }
 
 static uint64_t last(const struct alk_event_store *store)
@@ -233,8 +217,8 @@ static uint64_t last(const struct alk_event_store *store)
 static void log_free(struct log *log)
 {
     alk_event_db_close(log->db);
-    alk_free(log->mem, log->rules);
-    alk_free(log->mem, log->next_rules);
+    release(&log->rules);
+    release(&log->next_rules);
     (void)pthread_cond_destroy(&log->wake);
     (void)pthread_mutex_destroy(&log->lock);
     alk_free(log->mem, log);

@@ -75,16 +75,24 @@ struct alk_event_retain {
     uint64_t age_ms;
 };
 
+/* Rules in force: the list stays as it is until release(ctx), which comes from any
+ * thread; NULL: it stays for ever. */
+struct alk_event_retention {
+    const struct alk_event_retain *list;
+    size_t count;
+    void (*release)(void *ctx);
+    void *ctx;
+};
+
 struct alk_event_store;
 struct alk_event_store_calls {
     /* From every thread; may be called under the caller's locks. Takes nothing but the
      * entry's place in the queue. ALK_FULL: too much waits already. */
     alk_err (*append)(struct alk_event_store *store, struct alk_event_entry *entry);
     void (*read)(struct alk_event_store *store, struct alk_event_page *page);
-    /* Copies the rules; those before are forgotten. A stream without one is kept as it
-     * is. ALK_E_NOMEM. */
-    alk_err (*retain)(struct alk_event_store *store, const struct alk_event_retain *rules,
-                      size_t count);
+    /* Takes the rules; those before are released. A stream without one is kept as it
+     * is. Never fails. */
+    void (*retain)(struct alk_event_store *store, const struct alk_event_retention *rules);
     /* The highest seq that was ever stored; 0: none. As of opening. */
     uint64_t (*last)(const struct alk_event_store *store);
     /* Writes what waits, ends reads with ALK_E_CLOSED, stops the thread, frees. */

@@ -103,6 +103,8 @@ size_t alk_scopes_intersect(const struct alk_span *a, size_t a_n, const struct a
 static const struct alk_scope_word VOCABULARY[] = {
     {"admin", "Holds every scope there is or will be; not resources that are not granted."},
     {"bench", "Measure the node with `alknet bench` (alknet/bench)."},
+    {"events:publish", "Publish events on topics whose rule does not say who may."},
+    {"events:subscribe", "Listen to events on topics whose rule does not say who may."},
     {"offer:NAMESPACE", "Offer operations under a namespace as a worker (services/offer)."},
     {NULL, NULL},
 };

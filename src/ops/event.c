@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "ops/event.h"
+
+#include "base/mem.h"
+
+/* Digits of ALK_EVENT_SEQ_MAX. */
+#define SEQ_DIGITS  16
+#define TIME_DIGITS 20
+
+struct pen {
+    uint8_t *base;
+    size_t n;
+};
+
+static void put(struct pen *w, struct alk_span s)
+{
+    if (s.n > 0) {
+        memcpy(w->base + w->n, s.p, s.n);
+        w->n += s.n;
+    }
+}
+
+/* Digits of v, right-aligned in `width` bytes; spaces, which JSON allows, before. */
+static void put_digits(uint8_t *at, size_t width, uint64_t v)
+{
+    do {
+        at[--width] = (uint8_t)('0' + v % 10);
+        v /= 10;
+    } while (v > 0 && width > 0);
+    memset(at, ' ', width);
+}
+
+static void put_number(struct pen *w, uint64_t v)
+{
+    size_t width = 1;
+    for (uint64_t rest = v; rest >= 10; rest /= 10) {
+        width++;
+    }
+    put_digits(w->base + w->n, width, v);
+    w->n += width;
+}
+
+static void put_text(struct alk_event *ev, struct pen *w, const struct alk_event_spec *spec)
+{
+    put(w, ALK_LIT("{\"topic\":\""));
+    ev->topic_at = (uint32_t)w->n;
+    put(w, spec->topic);
+    put(w, ALK_LIT("\",\"seq\":"));
+    ev->seq_at = (uint32_t)w->n;
+    w->n += SEQ_DIGITS;
+    put(w, ALK_LIT(",\"time\":"));
+    put_number(w, spec->time_ms);
+    if (spec->publisher.n > 0) {
+        put(w, ALK_LIT(",\"publisher\":\""));
+        put(w, spec->publisher);
+        put(w, ALK_LIT("\",\"data\":"));
+    } else {
+        put(w, ALK_LIT(",\"publisher\":null,\"data\":"));
+    }
+    ev->data_at = (uint32_t)w->n;
+    ev->data_n = (uint32_t)spec->data.n;
+    put(w, spec->data);
+    put(w, ALK_LIT("}"));
+    ev->text = alk_span(w->base, w->n);
+}
+
+/* What the store needs and the text has not, behind it. */
+static void fill_wait(struct alk_event *ev, struct pen *w, const struct alk_event_spec *spec)
+{
+    struct alk_event_wait *wait = ev->wait;
+    size_t at = w->n;
+    put(w, spec->publisher);
+    put(w, spec->event_id);
+    put(w, spec->stream);
+    const uint8_t *texts = w->base + at;
+    *wait = (struct alk_event_wait){
+        .event = ev,
+        .entry = {.topic = alk_event_topic(ev),
+                  .data = alk_event_data(ev),
+                  .publisher = alk_span(texts, spec->publisher.n),
+                  .event_id = alk_span(texts + spec->publisher.n, spec->event_id.n),
+                  .stream = alk_span(texts + spec->publisher.n + spec->event_id.n, spec->stream.n),
+                  .time_ms = spec->time_ms}};
+}
+
+struct alk_event *alk_event_new(struct alk_event_budget *budget, const struct alk_event_spec *spec)
+{
+    size_t links = budget->loops * sizeof(struct alk_event *);
+    size_t head = sizeof(struct alk_event) + links;
+    size_t wait = spec->is_durable ? sizeof(struct alk_event_wait) : 0;
+    size_t text = sizeof("{'topic':'','seq':,'time':,'publisher':'','data':}") + SEQ_DIGITS +
+                  TIME_DIGITS + spec->topic.n + spec->publisher.n + spec->data.n;
+    size_t size = head + wait + text +
+                  (wait == 0 ? 0 : spec->publisher.n + spec->event_id.n + spec->stream.n);
+    struct alk_event *ev = alk_alloc(budget->mem, size);
+    if (ev == NULL) {
+        return NULL;
+    }
+    uint8_t *block = (uint8_t *)ev;
+    *ev = (struct alk_event){
+        .budget = budget, .size = size, .parsed = *spec->parsed, .is_durable = spec->is_durable};
+    atomic_init(&ev->refs, 1);
+    memset(ev->next, 0, links);
+    struct pen w = {.base = block + head + wait};
+    put_text(ev, &w, spec);
+    if (wait != 0) {
+        /* Whole structs before it: aligned as they are. */
+        ev->wait = (struct alk_event_wait *)(void *)(block + head);
+        fill_wait(ev, &w, spec);
+    }
+    (void)atomic_fetch_add_explicit(&budget->live, size, memory_order_relaxed);
+    return ev;
+}
+
+void alk_event_set_seq(struct alk_event *ev, uint64_t seq)
+{
+    ALK_ASSERT(seq <= ALK_EVENT_SEQ_MAX);
+    ev->seq = seq;
+    put_digits((uint8_t *)ev + (ev->text.p - (const uint8_t *)ev) + ev->seq_at, SEQ_DIGITS, seq);
+}
+
+struct alk_event *alk_event_ref(struct alk_event *ev)
+{
+    (void)atomic_fetch_add_explicit(&ev->refs, 1, memory_order_relaxed);
+    return ev;
+}
+
+void alk_event_unref(struct alk_event *ev)
+{
+    if (ev == NULL || atomic_fetch_sub_explicit(&ev->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    struct alk_event_budget *budget = ev->budget;
+    (void)atomic_fetch_sub_explicit(&budget->live, ev->size, memory_order_relaxed);
+    alk_free(budget->mem, ev);
+}
+
+uint64_t alk_event_bit(struct alk_span token)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < token.n; i++) {
+        h = (h ^ token.p[i]) * 0x100000001b3u;
+    }
+    return (uint64_t)1 << (h >> 58);
+}

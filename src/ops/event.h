@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* ops/event.h - one event: its JSON text, written once and shared by all who get it.
+ *
+ *     {"topic":"a.b","seq":1764150000000000,"time":1764150000123,"publisher":"id","data":...}
+ *
+ * One block of memory, counted, immutable once it has its number. Besides the text it
+ * holds a link per loop, so that handing it to a loop can neither fail nor allocate.
+ */
+#ifndef ALK_OPS_EVENT_H
+#define ALK_OPS_EVENT_H
+
+#include "core/store/event_store.h"
+#include "ops/topic.h"
+
+#include <stdatomic.h>
+
+/* Bytes of the data as JSON: leaves room for the rest of an event within an output of
+ * ALK_OPS_INPUT_MAX. */
+#define ALK_EVENT_DATA_MAX (((size_t)1 << 20) - 4096)
+/* Numbers stay below 2^53, so that every JSON reader keeps them. */
+#define ALK_EVENT_SEQ_MAX  (((uint64_t)1 << 53) - 1)
+
+/* Bytes of all events that live; the hub's. */
+struct alk_event_budget {
+    const struct alk_mem *mem; /* safe from every thread */
+    atomic_size_t live;
+    unsigned loops; /* links of an event */
+};
+
+struct alk_events_loop;
+typedef void alk_events_done_fn(void *ctx, alk_err err, uint64_t seq);
+
+/* A durable event between its publisher and the disk. */
+struct alk_event_wait {
+    struct alk_event_entry entry;
+    struct alk_event *event;
+    struct alk_event_wait *next;  /* among those that are over */
+    struct alk_events_loop *loop; /* NULL: nobody waits */
+    alk_events_done_fn *done;
+    void *ctx;
+    alk_err err;
+};
+
+struct alk_event {
+    atomic_uint refs;
+    struct alk_event_budget *budget;
+    size_t size; /* of the block */
+    uint64_t seq;
+    uint64_t generation; /* of the rules that `rule` is an index into */
+    uint32_t rule;
+    uint32_t topic_at, data_at, seq_at, data_n; /* in text */
+    struct alk_topic parsed;
+    bool is_durable;
+    struct alk_span text;
+    struct alk_event_wait *wait; /* of a durable one that is published here */
+    struct alk_event *next[];    /* by loop */
+};
+
+struct alk_event_spec {
+    struct alk_span topic;
+    const struct alk_topic *parsed; /* the topic's tokens */
+    struct alk_span data;           /* JSON text, at most ALK_EVENT_DATA_MAX */
+    struct alk_span publisher;      /* an identity's id; empty: null */
+    struct alk_span event_id;       /* empty: none */
+    struct alk_span stream;         /* of a durable one */
+    uint64_t time_ms;               /* unix */
+    bool is_durable;                /* with a struct alk_event_wait */
+};
+
+/* One reference; NULL without memory. */
+struct alk_event *alk_event_new(struct alk_event_budget *budget, const struct alk_event_spec *spec);
+/* Once, before it is shared. seq <= ALK_EVENT_SEQ_MAX. */
+void alk_event_set_seq(struct alk_event *ev, uint64_t seq);
+struct alk_event *alk_event_ref(struct alk_event *ev);
+void alk_event_unref(struct alk_event *ev);
+
+static inline struct alk_span alk_event_topic(const struct alk_event *ev)
+{
+    return alk_span(ev->text.p + ev->topic_at, ev->parsed.end[ev->parsed.count - 1]);
+}
+static inline struct alk_span alk_event_data(const struct alk_event *ev)
+{
+    return alk_span(ev->text.p + ev->data_at, ev->data_n);
+}
+/* A bit of 64 for the topic's first token, to tell loops apart that want none of it. */
+uint64_t alk_event_bit(struct alk_span token);
+
+#endif

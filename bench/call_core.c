@@ -84,7 +84,8 @@ static void carry(struct alk_call_core *a, struct alk_call_core *b, struct alk_c
 static double time_calls(const struct alk_call_ask *ask, size_t count)
 {
     struct alk_call_options o = {0};
-    struct alk_call_core *a, *b;
+    struct alk_call_core *a = NULL;
+    struct alk_call_core *b = NULL;
     struct alk_call_event ev;
     struct alk_call_ref ref;
     must(alk_call_new(&o, &a) == ALK_OK && alk_call_new(&o, &b) == ALK_OK);

@@ -61,6 +61,16 @@ void alk_endpoint_log(struct alk_endpoint *ep, enum alk_log_level level, const c
     alk_log_line(ep->log, level, component, text);
 }
 
+void alk_endpoint_tap_log(struct alk_endpoint *ep, struct alk_log_tap *tap)
+{
+    alk_log_tap_add(ep->log, tap);
+}
+
+void alk_endpoint_untap_log(struct alk_endpoint *ep, struct alk_log_tap *tap)
+{
+    alk_log_tap_remove(ep->log, tap);
+}
+
 alk_err alk_ep_read_config(struct alk_endpoint *ep, struct alk_buf *ret)
 {
     if (ep->config_file != NULL) {

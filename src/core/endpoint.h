@@ -15,6 +15,7 @@
 #include "core/router.h"
 #include "core/store/datadir.h"
 
+struct alk_log_tap;
 struct yyjson_val;
 struct yyjson_mut_doc;
 struct yyjson_mut_val;
@@ -51,6 +52,9 @@ ALK_NODISCARD alk_err alk_endpoint_auth_op(struct alk_endpoint *ep, const char *
 /* From every thread. Levels as configured; control bytes are escaped. */
 void alk_endpoint_log(struct alk_endpoint *ep, enum alk_log_level level, const char *component,
                       const char *fmt, ...) ALK_PRINTF(4, 5);
+/* From every thread. Reads along (core/io/log.h). */
+void alk_endpoint_tap_log(struct alk_endpoint *ep, struct alk_log_tap *tap);
+void alk_endpoint_untap_log(struct alk_endpoint *ep, struct alk_log_tap *tap);
 /* From every thread. Without an audit log: nothing. unix_ms is filled in. */
 void alk_endpoint_audit(struct alk_endpoint *ep, const struct alk_audit_record *record);
 

@@ -216,7 +216,7 @@ static void put_histogram(struct page *p, const char *name, const char *label,
                           const struct alk_histogram *h)
 {
     char full[64];
-    char labels[LABEL_SIZE + 32];
+    char labels[ALK_LABEL_SIZE + 32];
     uint64_t sum = 0;
     (void)snprintf(full, sizeof full, "%s_bucket", name);
     for (size_t i = 0; i < ALK_HISTOGRAM_BUCKETS; i++) {
@@ -229,6 +229,14 @@ static void put_histogram(struct page *p, const char *name, const char *label,
     put_seconds(p, full, labels, atomic_load_explicit(&h->sum_us, memory_order_relaxed));
     (void)snprintf(full, sizeof full, "%s_count", name);
     put_value(p, full, labels, sum);
+}
+
+alk_err alk_histogram_print(struct alk_buf *b, const char *name, const char *label,
+                            const struct alk_histogram *h)
+{
+    struct page p = {.b = b};
+    put_histogram(&p, name, label, h);
+    return p.err;
 }
 
 static void put_histograms(struct page *p, const struct alk_routes *routes)

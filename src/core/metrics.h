@@ -23,6 +23,13 @@ struct alk_histogram {
 };
 void alk_histogram_add(struct alk_histogram *h, alk_time time);
 
+/* Appends the lines of one histogram of seconds: name_bucket, name_sum, name_count.
+ * label is as it stands between braces, at most ALK_LABEL_SIZE bytes with the zero;
+ * the lines that say what it is are the caller's. */
+#define ALK_LABEL_SIZE 192
+ALK_NODISCARD alk_err alk_histogram_print(struct alk_buf *b, const char *name, const char *label,
+                                          const struct alk_histogram *h);
+
 struct alk_conn;
 struct alk_endpoint_status;
 struct alk_routes;

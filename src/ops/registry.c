@@ -8,7 +8,7 @@
 
 /* --- providers and slots ------------------------------------------------------ */
 
-static void slot_unref(struct alk_op_slot *slot)
+void alk_op_slot_unref(struct alk_op_slot *slot)
 {
     if (atomic_fetch_sub_explicit(&slot->refs, 1, memory_order_acq_rel) == 1) {
         alk_free(slot->mem, slot);
@@ -21,7 +21,7 @@ static void provider_unref(struct alk_op_provider *p)
         return;
     }
     if (p->slot != NULL) {
-        slot_unref(p->slot);
+        alk_op_slot_unref(p->slot);
     }
     const struct alk_mem *mem = p->ops->mem;
     alk_op_copy_free(p->copy);
@@ -87,7 +87,7 @@ static void prune(struct alk_ops *ops, struct alk_op_slot *slot)
 {
     if (slot->local == NULL && slot->remote_count == 0 && slot->ghost == NULL) {
         (void)alk_map_remove(&ops->slots, slot_name(slot));
-        slot_unref(slot);
+        alk_op_slot_unref(slot);
     }
 }
 
@@ -120,7 +120,7 @@ static alk_err find_or_add(struct alk_ops *ops, const char *name, struct alk_op_
         err = alk_map_put(&ops->slots, slot_name(slot), slot);
     }
     if (err != ALK_OK) {
-        slot_unref(slot);
+        alk_op_slot_unref(slot);
         return err;
     }
     *ret = slot;
@@ -375,7 +375,7 @@ static void clear_slot(struct alk_ops *ops, struct alk_op_slot *slot)
     if (slot->local != NULL) {
         provider_unuse(slot->local);
     }
-    slot_unref(slot);
+    alk_op_slot_unref(slot);
 }
 
 void alk_ops_free(struct alk_ops *ops)

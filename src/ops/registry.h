@@ -84,6 +84,7 @@ struct alk_op_pick {
 struct alk_op_pick alk_ops_pick(struct alk_ops *ops, struct alk_span name,
                                 const struct alk_op_provider *except);
 void alk_op_pick_drop(struct alk_op_pick pick);
+void alk_op_slot_unref(struct alk_op_slot *slot);
 
 /* As alk_ops_add for one more provider; remote when source is not NULL. */
 ALK_NODISCARD alk_err alk_ops_add_provider(struct alk_ops *ops, const struct alk_op *op,

@@ -691,6 +691,21 @@ static void a_very_long_key_survives_printing(void **unused)
     alk_buf_fini(&b);
 }
 
+static void what_is_printed_for_people_holds_no_secret(void **unused)
+{
+    const struct alk_conf *a = parse_ok("name: shown\nsecret: hunter2\n");
+    char *text = NULL;
+    size_t n = 0;
+    (void)unused;
+    assert_int_equal(alk_conf_print_public(NULL, a, &text, &n), ALK_OK);
+    assert_int_equal(strlen(text), n);
+    assert_non_null(strstr(text, "name: \"shown\"\n"));
+    assert_non_null(strstr(text, "secret: \"(hidden)\"\n"));
+    assert_null(strstr(text, "hunter2"));
+    alk_free(NULL, text);
+    alk_conf_unref(a);
+}
+
 /* ------------------------------------------------------------------ memory */
 
 static void every_failed_allocation_is_told_and_leaks_nothing(void **unused)
@@ -738,6 +753,7 @@ int main(void)
         cmocka_unit_test(the_callers_check_reports_like_the_loader),
         cmocka_unit_test(what_is_printed_reads_back_equal),
         cmocka_unit_test(a_very_long_key_survives_printing),
+        cmocka_unit_test(what_is_printed_for_people_holds_no_secret),
         cmocka_unit_test(every_failed_allocation_is_told_and_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,6 +136,40 @@ static void a_blocked_reader_costs_lines_and_is_told(void **ctx)
     (void)close(fd[1]);
 }
 
+struct reader {
+    struct alk_log_tap tap;
+    char text[256];
+};
+
+static void read_along(void *ctx, enum alk_log_level level, const char *component, const char *line)
+{
+    struct reader *r = ctx;
+    size_t n = strlen(r->text);
+    (void)snprintf(r->text + n, sizeof r->text - n, "%d %s %s;", (int)level, component, line);
+}
+
+static void who_reads_along_hears_what_the_log_takes_until_he_leaves(void **ctx)
+{
+    struct alk_log *log;
+    struct reader a = {.text = ""}, b = {.text = ""};
+    struct reader out = {.text = ""};
+    (void)ctx;
+    a.tap = (struct alk_log_tap){.fn = read_along, .ctx = &a};
+    b.tap = (struct alk_log_tap){.fn = read_along, .ctx = &b};
+    assert_int_equal(alk_log_new(NULL, -1, read_along, &out, &log), ALK_OK);
+    alk_log_tap_add(log, &a.tap);
+    alk_log_tap_add(log, &b.tap);
+    alk_log_line(log, ALK_LOG_INFO, "x", "one");
+    alk_log_line(log, ALK_LOG_DEBUG, "x", "not wanted");
+    alk_log_tap_remove(log, &a.tap);
+    alk_log_line(log, ALK_LOG_WARN, "y", "two");
+    assert_string_equal(a.text, "2 x one;");
+    assert_string_equal(b.text, "2 x one;1 y two;");
+    assert_string_equal(out.text, b.text);
+    alk_log_tap_remove(log, &b.tap);
+    alk_log_free(log);
+}
+
 /* --- files --------------------------------------------------------------------- */
 
 static void lines_are_appended_and_survive_a_rotation(void **ctx)
@@ -185,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_long_line_is_cut_between_characters_and_still_ends),
         cmocka_unit_test(levels_are_kept_per_component),
         cmocka_unit_test(a_blocked_reader_costs_lines_and_is_told),
+        cmocka_unit_test(who_reads_along_hears_what_the_log_takes_until_he_leaves),
         cmocka_unit_test(lines_are_appended_and_survive_a_rotation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,5 +67,9 @@ enum alk_conf_type alk_conf_type(const struct alk_conf *conf);
  * restart. */
 enum alk_conf_reload alk_conf_reload(const struct alk_conf *conf);
 bool alk_conf_is_secret(const struct alk_conf *conf);
+/* As alk_conf_print, with "(hidden)" for every value that is secret: for people to
+ * look at, not to be read back. */
+ALK_NODISCARD alk_err alk_conf_print_public(const struct alk_mem *mem, const struct alk_conf *conf,
+                                            char **ret, size_t *ret_n);
 
 #endif

@@ -83,12 +83,18 @@ static void indent(struct alk_buf *b, unsigned depth)
     }
 }
 
-static void put_value(struct alk_buf *b, const struct alk_conf *conf, unsigned depth);
+/* How it is printed. */
+struct style {
+    unsigned depth;
+    bool hides; /* what is secret */
+};
 
-static void put_kids(struct alk_buf *b, const struct alk_conf *conf, unsigned depth)
+static void put_value(struct alk_buf *b, const struct alk_conf *conf, struct style style);
+
+static void put_kids(struct alk_buf *b, const struct alk_conf *conf, struct style style)
 {
     for (size_t i = 0; i < conf->n; i++) {
-        indent(b, depth);
+        indent(b, style.depth);
         if (conf->type == ALK_CONF_LIST) {
             (void)alk_buf_put_str(b, "-");
         } else if (is_simple_key(conf->kids[i].key)) {
@@ -98,18 +104,20 @@ static void put_kids(struct alk_buf *b, const struct alk_conf *conf, unsigned de
             (void)alk_buf_put_str(b, "? ");
             put_quoted(b, alk_span_str(conf->kids[i].key));
             (void)alk_buf_put_u8(b, '\n');
-            indent(b, depth);
+            indent(b, style.depth);
             (void)alk_buf_put_u8(b, ':');
         }
-        put_value(b, &conf->kids[i], depth + 1);
+        put_value(b, &conf->kids[i], (struct style){style.depth + 1, style.hides});
     }
 }
 
 /* What follows the ':' or '-' of its parent. */
-static void put_value(struct alk_buf *b, const struct alk_conf *conf, unsigned depth)
+static void put_value(struct alk_buf *b, const struct alk_conf *conf, struct style style)
 {
     bool is_list = conf->type == ALK_CONF_LIST;
-    if (!is_list && conf->type != ALK_CONF_MAP && conf->type != ALK_CONF_DICT) {
+    if (style.hides && conf->is_secret) {
+        (void)alk_buf_put_str(b, " \"(hidden)\"\n");
+    } else if (!is_list && conf->type != ALK_CONF_MAP && conf->type != ALK_CONF_DICT) {
         (void)alk_buf_put_u8(b, ' ');
         put_scalar(b, conf);
         (void)alk_buf_put_u8(b, '\n');
@@ -117,19 +125,19 @@ static void put_value(struct alk_buf *b, const struct alk_conf *conf, unsigned d
         (void)alk_buf_put_str(b, is_list ? " []\n" : " {}\n");
     } else {
         (void)alk_buf_put_u8(b, '\n');
-        put_kids(b, conf, depth);
+        put_kids(b, conf, style);
     }
 }
 
-alk_err alk_conf_print(const struct alk_mem *mem, const struct alk_conf *conf, char **ret,
-                       size_t *ret_n)
+static alk_err print(const struct alk_mem *mem, const struct alk_conf *conf, struct style style,
+                     char **ret, size_t *ret_n)
 {
     struct alk_buf b;
     alk_buf_init(&b, mem, PRINT_MAX);
     if (alk_conf_count(conf) > 0) {
-        put_kids(&b, conf, 0);
+        put_kids(&b, conf, style);
     } else {
-        put_value(&b, conf, 0);
+        put_value(&b, conf, style);
     }
     alk_err err = b.err;
     char *text = err == ALK_OK ? alk_strdup_span(mem, alk_buf_span(&b)) : NULL;
@@ -142,4 +150,16 @@ alk_err alk_conf_print(const struct alk_mem *mem, const struct alk_conf *conf, c
     }
     alk_buf_fini_secret(&b);
     return err;
+}
+
+alk_err alk_conf_print(const struct alk_mem *mem, const struct alk_conf *conf, char **ret,
+                       size_t *ret_n)
+{
+    return print(mem, conf, (struct style){.hides = false}, ret, ret_n);
+}
+
+alk_err alk_conf_print_public(const struct alk_mem *mem, const struct alk_conf *conf, char **ret,
+                              size_t *ret_n)
+{
+    return print(mem, conf, (struct style){.hides = true}, ret, ret_n);
 }

@@ -26,6 +26,7 @@ struct alk_log {
     void *ctx;
     pthread_mutex_t lock;                    /* of all below */
     const struct alk_dynamic_config *config; /* one reference; NULL: the defaults */
+    struct alk_list taps;
     bool is_journal;
     uint64_t dropped, dropped_told;
     atomic_uint loudest; /* no component wants more than this */
@@ -64,6 +65,7 @@ alk_err alk_log_new(const struct alk_mem *mem, int fd, alk_log_fn *fn, void *ctx
     log->ctx = ctx;
     log->is_journal = is_journal(fd);
     atomic_init(&log->loudest, ALK_LOG_INFO);
+    alk_list_init(&log->taps);
     (void)pthread_mutex_init(&log->lock, NULL);
     *ret = log;
     return ALK_OK;
@@ -223,6 +225,30 @@ static void emit(struct alk_log *log, enum alk_log_level level, const char *comp
     }
 }
 
+static void tell_taps(const struct alk_log *log, enum alk_log_level level, const char *component,
+                      const char *line)
+{
+    struct alk_link *l = alk_list_first(&log->taps);
+    for (; l != NULL; l = alk_list_next(&log->taps, l)) {
+        const struct alk_log_tap *tap = ALK_CONTAINER(l, struct alk_log_tap, in);
+        tap->fn(tap->ctx, level, component, line);
+    }
+}
+
+void alk_log_tap_add(struct alk_log *log, struct alk_log_tap *tap)
+{
+    (void)pthread_mutex_lock(&log->lock);
+    alk_list_append(&log->taps, &tap->in);
+    (void)pthread_mutex_unlock(&log->lock);
+}
+
+void alk_log_tap_remove(struct alk_log *log, struct alk_log_tap *tap)
+{
+    (void)pthread_mutex_lock(&log->lock);
+    alk_list_remove(&tap->in);
+    (void)pthread_mutex_unlock(&log->lock);
+}
+
 void alk_log_line(void *ctx, enum alk_log_level level, const char *component, const char *line)
 {
     struct alk_log *log = ctx;
@@ -241,6 +267,9 @@ void alk_log_line(void *ctx, enum alk_log_level level, const char *component, co
             emit(log, ALK_LOG_WARN, "log", note);
         }
         emit(log, level, component, line);
+    }
+    if (is_wanted) {
+        tell_taps(log, level, component, line);
     }
     (void)pthread_mutex_unlock(&log->lock);
     if (is_wanted && log->fn != NULL) {

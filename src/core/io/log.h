@@ -15,6 +15,7 @@
 
 #include "alknet/handler.h"
 #include "base/err.h"
+#include "base/list.h"
 #include "core/config/node.h"
 
 #define ALK_LOG_LINE_MAX 4096 /* = PIPE_BUF: lines of several writers stay whole */
@@ -33,6 +34,17 @@ void alk_log_line(void *ctx, enum alk_log_level level, const char *component, co
 void alk_log_printf(struct alk_log *log, enum alk_log_level level, const char *component,
                     const char *fmt, ...) ALK_PRINTF(4, 5);
 uint64_t alk_log_dropped(struct alk_log *log);
+
+/* Somebody who reads along: fn hears every line that the log takes, from every thread,
+ * under the log's lock: it must be quick and must not log. When untap returns, it runs
+ * no more. The tap stays the caller's. */
+struct alk_log_tap {
+    alk_log_fn *fn;
+    void *ctx;
+    struct alk_link in; /* the log's */
+};
+void alk_log_tap_add(struct alk_log *log, struct alk_log_tap *tap);
+void alk_log_tap_remove(struct alk_log *log, struct alk_log_tap *tap);
 
 /* Formats one line with its line break into dst (ALK_LOG_LINE_MAX bytes) and
  * returns its length. Pure. */

@@ -11,9 +11,4 @@
 /* Operations; their ctx is a struct alk_endpoint. */
 extern const struct alk_admin_op cli_node_ops[];
 
-/* Text that serve prints and status shows of the node's X.509 certificate: 64 hex
- * digits. False: there is none. */
-bool cli_certificate_hex(const struct alk_endpoint *ep, char ret[static 65],
-                         uint64_t *ret_not_after);
-
 #endif

@@ -10,6 +10,7 @@
 #include "core/auth/date.h"
 #include "core/io/signal.h"
 #include "core/store/file.h"
+#include "ops/node_build.h"
 #include "probe/probe.h"
 
 #define LISTEN_MAX 16
@@ -152,7 +153,7 @@ static void greet(struct serve *s)
             (void)snprintf(address, sizeof address, "%s", one);
         }
     }
-    if (cli_certificate_hex(s->ep, hex, &not_after)) {
+    if (alk_node_certificate_hex(s->ep, hex, &not_after)) {
         alk_date_format(not_after, date);
         (void)fprintf(cli->out, "certificate sha256 %s until %s\n", hex, date);
     }

@@ -83,6 +83,14 @@ static void put_active(struct alk_buf *b, const struct alk_op_slot *slot)
 static void put_times(struct alk_buf *b, const struct alk_op_slot *slot)
 {
     char label[ALK_LABEL_SIZE];
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < ALK_HISTOGRAM_BUCKETS; i++) {
+        n += get(&slot->stats.time.counts[i]);
+    }
+    if (n == 0) {
+        return; /* it was never let run */
+    }
     (void)snprintf(label, sizeof label, "op=\"%s\"", slot->name);
     alk_err err = alk_histogram_print(b, "op_seconds", label, &slot->stats.time);
     (void)err; /* sticks to the buffer */

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* node/...: what every node says of itself, and how it is looked after. */
+#include "base/mem.h"
+#include "core/auth/date.h"
+#include "core/config/conf.h"
+#include "core/io/loop.h"
+#include "ops/input.h"
+#include "ops/node_build.h"
+#include "ops/node_impl.h"
+
+#include <yyjson.h>
+
+/* --- node/ping ------------------------------------------------------------------ */
+
+static void ping(void *ctx, struct alk_request *r)
+{
+    struct yyjson_val *payload = alk_input_find(alk_request_value(r), "payload");
+    struct alk_out *out = alk_request_out(r);
+    char date[ALK_DATE_SIZE];
+    (void)ctx;
+
+    alk_date_format_ms(alk_clock_unix_ns() / ALK_MS, date);
+    alk_out_object(out);
+    alk_out_key(out, "time");
+    alk_out_text(out, date);
+    if (payload != NULL) {
+        size_t n = 0;
+        char *text = yyjson_val_write(payload, YYJSON_WRITE_NOFLAG, &n);
+        if (text == NULL) {
+            alk_out_end(out);
+            alk_request_fail_err(r, ALK_E_NOMEM, NULL);
+            return;
+        }
+        alk_out_key(out, "payload");
+        alk_out_json(out, alk_span(text, n));
+        free(text);
+    }
+    alk_out_end(out);
+    (void)alk_request_respond(r);
+}
+
+/* --- what the first loop knows --------------------------------------------------- */
+
+static void run_info(struct alk_node_job *job)
+{
+    alk_out_object(&job->out);
+    alk_node_put_info(&job->out, job->node->endpoint, job->is_admin);
+    alk_node_put_protocols(&job->out, job->node->endpoint);
+    alk_out_end(&job->out);
+    alk_node_job_done(job, ALK_OK, NULL);
+}
+
+static void info(void *ctx, struct alk_request *r)
+{
+    alk_node_ask(ctx, r, run_info);
+}
+
+static void on_connections(void *ctx, const struct alk_endpoint_status *st)
+{
+    struct alk_node_job *job = ctx;
+    alk_out_object(&job->out);
+    alk_node_put_connections(&job->out, st);
+    alk_out_end(&job->out);
+    alk_node_job_done(job, ALK_OK, NULL);
+}
+
+static void run_connections(struct alk_node_job *job)
+{
+    alk_err err = alk_endpoint_status(job->node->endpoint, true, on_connections, job);
+    if (err != ALK_OK) {
+        alk_node_job_done(job, err, NULL);
+    }
+}
+
+static void connections(void *ctx, struct alk_request *r)
+{
+    alk_node_ask(ctx, r, run_connections);
+}
+
+static void on_metrics(void *ctx, const struct alk_endpoint_status *st)
+{
+    struct alk_node_job *job = ctx;
+    alk_out_object(&job->out);
+    alk_err err = alk_node_put_metrics(&job->out, job->node->endpoint, job->node->ops, st);
+    alk_out_end(&job->out);
+    alk_node_job_done(job, err, NULL);
+}
+
+static void run_metrics(struct alk_node_job *job)
+{
+    alk_err err = alk_endpoint_status(job->node->endpoint, false, on_metrics, job);
+    if (err != ALK_OK) {
+        alk_node_job_done(job, err, NULL);
+    }
+}
+
+static void metrics(void *ctx, struct alk_request *r)
+{
+    alk_node_ask(ctx, r, run_metrics);
+}
+
+static void run_config(struct alk_node_job *job)
+{
+    const struct alk_dynamic_config *config = alk_endpoint_config(job->node->endpoint);
+    char *text = NULL;
+    size_t n = 0;
+
+    alk_err err = alk_conf_print_public(job->node->mem, config->tree, &text, &n);
+    alk_out_object(&job->out);
+    alk_out_key(&job->out, "generation");
+    alk_out_u64(&job->out, config->generation);
+    alk_out_key(&job->out, "text");
+    alk_out_span(&job->out, alk_span(text, n));
+    alk_out_end(&job->out);
+    alk_free(job->node->mem, text);
+    alk_node_job_done(job, err, NULL);
+}
+
+static void config(void *ctx, struct alk_request *r)
+{
+    alk_node_ask(ctx, r, run_config);
+}
+
+static void on_reloaded(void *ctx, alk_err err, const char *message)
+{
+    struct alk_node_job *job = ctx;
+    alk_out_object(&job->out);
+    alk_out_key(&job->out, "generation");
+    alk_out_u64(&job->out, alk_endpoint_config(job->node->endpoint)->generation);
+    alk_out_key(&job->out, "note");
+    alk_out_text(&job->out, message == NULL ? "" : message);
+    alk_out_end(&job->out);
+    alk_node_job_done(job, err, message);
+}
+
+static void run_reload(struct alk_node_job *job)
+{
+    alk_endpoint_reload(job->node->endpoint, on_reloaded, job);
+}
+
+static void reload(void *ctx, struct alk_request *r)
+{
+    alk_node_ask(ctx, r, run_reload);
+}
+
+/* --- the part -------------------------------------------------------------------- */
+
+static const char *const admin[] = {"admin", NULL};
+
+#define NO_INPUT "{\"type\":\"object\",\"additionalProperties\":false}"
+
+static const struct alk_op node_ops[] = {
+    {.name = "node/ping",
+     .summary = "answers with the time, and with what it was given",
+     .kind = ALK_OP_QUERY,
+     .flags = ALK_OP_PUBLIC,
+     .fn = ping,
+     .input = "{\"type\":\"object\",\"properties\":{\"payload\":{}},"
+              "\"additionalProperties\":false}",
+     .output = "{\"type\":\"object\",\"required\":[\"time\"],\"properties\":{\"time\":"
+               "{\"type\":\"string\"},\"payload\":{}}}"},
+    {.name = "node/info",
+     .summary = "says who the node is and what it speaks",
+     .kind = ALK_OP_QUERY,
+     .fn = info,
+     .input = NO_INPUT,
+     .output = "{\"type\":\"object\",\"required\":[\"version\",\"key\",\"addresses\","
+               "\"protocols\"],\"properties\":{\"version\":{\"type\":\"string\"},\"key\":"
+               "{\"type\":\"string\"},\"addresses\":{\"type\":\"array\",\"items\":{\"type\":"
+               "\"string\"}},\"advertise\":{\"type\":\"string\"},\"pid\":{\"type\":\"integer\"},"
+               "\"certificate\":{\"type\":\"object\"},\"protocols\":{\"type\":\"object\","
+               "\"additionalProperties\":{\"type\":\"integer\"}}}}"},
+    {.name = "node/connections",
+     .summary = "lists the connections that are open",
+     .kind = ALK_OP_QUERY,
+     .access = {.all_scopes = admin},
+     .fn = connections,
+     .input = NO_INPUT,
+     .output = "{\"type\":\"object\",\"required\":[\"connections\"],\"properties\":"
+               "{\"connections\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
+               "\"truncated\":{\"type\":\"boolean\"}}}"},
+    {.name = "node/metrics",
+     .summary = "gives all counters as Prometheus reads them",
+     .kind = ALK_OP_QUERY,
+     .access = {.all_scopes = admin},
+     .fn = metrics,
+     .input = NO_INPUT,
+     .output = "{\"type\":\"object\",\"required\":[\"text\"],\"properties\":{\"text\":"
+               "{\"type\":\"string\"}}}"},
+    {.name = "node/config",
+     .summary = "shows the configuration in force, without secrets",
+     .kind = ALK_OP_QUERY,
+     .access = {.all_scopes = admin},
+     .fn = config,
+     .input = NO_INPUT,
+     .output = "{\"type\":\"object\",\"required\":[\"generation\",\"text\"],\"properties\":"
+               "{\"generation\":{\"type\":\"integer\"},\"text\":{\"type\":\"string\"}}}"},
+    {.name = "node/reload",
+     .summary = "reads the configuration again",
+     .help = "A configuration that is wrong is answered INVALID_INPUT, with all that is wrong "
+             "with it as the message; then the old one stays in force.",
+     .kind = ALK_OP_MUTATION,
+     .access = {.all_scopes = admin},
+     .fn = reload,
+     .input = NO_INPUT,
+     .output = "{\"type\":\"object\",\"required\":[\"generation\",\"note\"],\"properties\":"
+               "{\"generation\":{\"type\":\"integer\"},\"note\":{\"type\":\"string\"}}}"},
+};
+#define OPS (sizeof node_ops / sizeof node_ops[0])
+
+void alk_node_unref(struct alk_node *node)
+{
+    if (atomic_fetch_sub_explicit(&node->refs, 1, memory_order_acq_rel) == 1) {
+        alk_node_logs_fini(node);
+        alk_free(node->mem, node);
+    }
+}
+
+static void release(void *ctx)
+{
+    alk_node_unref(ctx);
+}
+
+static alk_err add(struct alk_node *node, const struct alk_op *model, char *why, size_t why_size)
+{
+    struct alk_op op = *model;
+
+    op.struct_size = sizeof op;
+    op.release = release; /* also when it fails */
+    (void)atomic_fetch_add(&node->refs, 1);
+    return alk_ops_add(node->ops, &op, node, why, why_size);
+}
+
+/* The first n of them. */
+static void remove_ops(struct alk_node *node, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        (void)alk_ops_remove(node->ops, i < OPS ? node_ops[i].name : alk_node_logs_op.name);
+    }
+}
+
+static void stop(void *part)
+{
+    struct alk_node *node = part;
+
+    remove_ops(node, OPS + 1);
+    alk_node_logs_stop(node);
+    alk_node_unref(node);
+}
+
+static alk_err start(const struct alk_part_env *env, char *why, size_t why_size, void **ret)
+{
+    struct alk_node *node = ALK_NEW(env->mem, struct alk_node);
+
+    if (node == NULL) {
+        return ALK_E_NOMEM;
+    }
+    atomic_store(&node->refs, 1);
+    node->mem = env->mem;
+    node->ops = env->ops;
+    node->endpoint = env->env->endpoint;
+    node->loop = node->endpoint == NULL ? NULL : alk_endpoint_loop(node->endpoint);
+    alk_err err = alk_node_logs_init(node);
+    if (err != ALK_OK) {
+        alk_free(env->mem, node);
+        return err;
+    }
+    for (size_t i = 0; i <= OPS; i++) {
+        err = add(node, i < OPS ? &node_ops[i] : &alk_node_logs_op, why, why_size);
+        if (err != ALK_OK) {
+            remove_ops(node, i);
+            alk_node_logs_stop(node);
+            alk_node_unref(node);
+            return err;
+        }
+    }
+    *ret = node;
+    return ALK_OK;
+}
+
+const struct alk_part alk_node_part = {.start = start, .stop = stop};

@@ -6,12 +6,10 @@
 #include "core/frame.h"
 #include "core/host/spawner.h"
 #include "core/io/loop.h"
+#include "core/io/self.h"
 #include "core/metrics.h"
 #include "ops/metrics.h"
 #include "ops/out.h"
-
-#include <sys/resource.h>
-#include <unistd.h>
 
 /* Of a list of connections, beside the rest of an answer. */
 #define CONNECTIONS_BYTES_MAX ((size_t)960 << 10)
@@ -85,7 +83,7 @@ void alk_node_put_info(struct alk_out *out, struct alk_endpoint *ep, bool with_p
     alk_out_end(out);
     put_text(out, "advertise", alk_endpoint_config(ep)->advertise);
     if (with_process) {
-        put_u64(out, "pid", (uint64_t)getpid());
+        put_u64(out, "pid", alk_self_look().pid);
     }
     if (alk_node_certificate_hex(ep, hex, &not_after)) {
         begin_object(out, "certificate");
@@ -180,18 +178,14 @@ static void put_auth(struct alk_out *out, const struct alk_endpoint_status *st)
 
 static void put_process(struct alk_out *out, struct alk_endpoint *ep)
 {
-    struct rusage usage;
+    struct alk_self self = alk_self_look();
 
     begin_object(out, "isolation");
     put_bool(out, "spawner", alk_endpoint_spawner(ep) != NULL);
-    put_bool(out, "root", geteuid() == 0);
+    put_bool(out, "root", self.is_root);
     alk_out_end(out);
-    if (getrusage(RUSAGE_SELF, &usage) == 0) {
-        put_u64(out, "cpu_ms",
-                (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
-                    (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000);
-        put_u64(out, "memory_max", (uint64_t)usage.ru_maxrss * 1024);
-    }
+    put_u64(out, "cpu_ms", self.cpu_ms);
+    put_u64(out, "memory_max", self.memory_max);
 }
 
 void alk_node_put_status(struct alk_out *out, struct alk_endpoint *ep,

@@ -364,7 +364,9 @@ static alk_err make_items(struct maker *m)
         return arena_err(m);
     }
     r->u.items.rest = node_of(m, m->words[WORD_ITEMS]);
-    return make_nodes(m, m->words[WORD_PREFIX_ITEMS], &r->u.items.prefix);
+    return m->words[WORD_PREFIX_ITEMS] == NULL
+               ? ALK_OK
+               : make_nodes(m, m->words[WORD_PREFIX_ITEMS], &r->u.items.prefix);
 }
 
 /* --- objects -------------------------------------------------------------------- */
@@ -466,8 +468,11 @@ static alk_err make_members(struct maker *m)
         return arena_err(m);
     }
     r->u.members.rest = node_of(m, m->words[WORD_ADDITIONAL_PROPERTIES]);
-    ALK_TRY(make_properties(m, &r->u.members));
-    return make_pattern_properties(m, &r->u.members);
+    if (m->words[WORD_PROPERTIES] != NULL) {
+        ALK_TRY(make_properties(m, &r->u.members));
+    }
+    return m->words[WORD_PATTERN_PROPERTIES] == NULL ? ALK_OK
+                                                     : make_pattern_properties(m, &r->u.members);
 }
 
 /* --- in place ------------------------------------------------------------------- */

@@ -1,271 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Host names, also those beyond ASCII: the rules of IDNA 2008 about hyphens,
- * exceptions and contexts [RFC 5891 §4.2], [RFC 5892 §2.6]. The derived property of
- * every other character is not looked up: that would take Unicode's tables. */
+/* Host names: labels with dots between them. */
 #include "ops/schema_format.h"
+#include "ops/schema_label.h"
 
-#define LABEL_MAX      63
 #define NAME_BYTES_MAX 253
-
-struct label {
-    uint32_t c[LABEL_MAX];
-    size_t n;
-};
-
-static bool is_in(uint32_t c, const uint32_t (*ranges)[2], size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (c >= ranges[i][0] && c <= ranges[i][1]) {
-            return true;
-        }
-    }
-    return false;
-}
-#define IN(c, ranges) is_in((c), (ranges), sizeof(ranges) / sizeof((ranges)[0]))
-
-/* Marks that stand above, below or after another character. */
-static const uint32_t marks[][2] = {
-    {0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x0610, 0x061a}, {0x064b, 0x065f},
-    {0x0900, 0x0903}, {0x093a, 0x093c}, {0x093e, 0x094f}, {0x0981, 0x0983}, {0x09be, 0x09cd},
-    {0x0e31, 0x0e31}, {0x0e34, 0x0e3a}, {0x1dc0, 0x1dff}, {0x20d0, 0x20f0}, {0x302a, 0x302f},
-    {0x3099, 0x309a}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f},
-};
-/* [RFC 5892 §2.6] DISALLOWED; and what is no letter, digit or mark. */
-static const uint32_t refused[][2] = {
-    {0x0000, 0x002c}, {0x002e, 0x002f}, {0x003a, 0x0060}, {0x007b, 0x00b6}, {0x00b8, 0x00de},
-    {0x00d7, 0x00d7}, {0x00f7, 0x00f7}, {0x0640, 0x0640}, {0x07fa, 0x07fa}, {0x2000, 0x200b},
-    {0x200e, 0x20ff}, {0x302e, 0x302f}, {0x3031, 0x3035}, {0x303b, 0x303b}, {0x2160, 0x2183},
-    {0x2190, 0x2bff}, {0x3000, 0x3004}, {0x3008, 0x3020}, {0xe000, 0xf8ff}, {0xfe00, 0xfe0f},
-    {0xff00, 0xffef},
-};
-static const uint32_t greek[][2] = {{0x0370, 0x03ff}, {0x1f00, 0x1fff}};
-static const uint32_t hebrew[][2] = {{0x0591, 0x05f4}, {0xfb1d, 0xfb4f}};
-static const uint32_t kana_han[][2] = {{0x3005, 0x3007},  {0x3041, 0x309f}, {0x30a1, 0x30fa},
-                                       {0x30fc, 0x30ff},  {0x3400, 0x4dbf}, {0x4e00, 0x9fff},
-                                       {0x20000, 0x323af}};
-static const uint32_t viramas[][2] = {
-    {0x094d, 0x094d}, {0x09cd, 0x09cd}, {0x0a4d, 0x0a4d}, {0x0acd, 0x0acd}, {0x0b4d, 0x0b4d},
-    {0x0bcd, 0x0bcd}, {0x0c4d, 0x0c4d}, {0x0ccd, 0x0ccd}, {0x0d4d, 0x0d4d}, {0x0dca, 0x0dca},
-    {0x0e3a, 0x0e3a}, {0x0f84, 0x0f84}, {0x1039, 0x103a}, {0x17d2, 0x17d2},
-};
-static const uint32_t arabic[][2] = {{0x0620, 0x063f}, {0x0641, 0x064a}, {0x066e, 0x06d3}};
-static const uint32_t digits[][2] = {{0x0660, 0x0669}};
-static const uint32_t extended_digits[][2] = {{0x06f0, 0x06f9}};
-
-static bool has(const struct label *l, const uint32_t (*ranges)[2], size_t n)
-{
-    for (size_t i = 0; i < l->n; i++) {
-        if (is_in(l->c[i], ranges, n)) {
-            return true;
-        }
-    }
-    return false;
-}
-#define HAS(l, ranges) has((l), (ranges), sizeof(ranges) / sizeof((ranges)[0]))
-
-static uint32_t at(const struct label *l, size_t i)
-{
-    return i < l->n ? l->c[i] : 0;
-}
-
-/* [RFC 5892 §A] the rules that look at neighbours; i - 1 wraps to nothing. */
-static bool fits_context(const struct label *l, size_t i)
-{
-    uint32_t before = i == 0 ? 0 : at(l, i - 1);
-    uint32_t after = at(l, i + 1);
-
-    switch (l->c[i]) {
-    case 0x00b7:
-        return before == 'l' && after == 'l';
-    case 0x0375:
-        return IN(after, greek);
-    case 0x05f3:
-    case 0x05f4:
-        return IN(before, hebrew);
-    case 0x30fb:
-        return HAS(l, kana_han);
-    case 0x200d:
-        return IN(before, viramas);
-    case 0x200c:
-        return IN(before, viramas) || (IN(before, arabic) && IN(after, arabic));
-    default:
-        return !IN(l->c[i], refused);
-    }
-}
-
-static bool is_u_label(const struct label *l)
-{
-    if (l->n == 0 || l->c[0] == '-' || l->c[l->n - 1] == '-' || IN(l->c[0], marks) ||
-        (at(l, 2) == '-' && at(l, 3) == '-')) {
-        return false;
-    }
-    for (size_t i = 0; i < l->n; i++) {
-        if (!fits_context(l, i)) {
-            return false;
-        }
-    }
-    return !(HAS(l, digits) && HAS(l, extended_digits));
-}
-
-/* --- Punycode ------------------------------------------------------------------- */
-
-static uint32_t adapt(uint32_t delta, uint32_t count, bool is_first)
-{
-    uint32_t k = 0;
-
-    delta = is_first ? delta / 700 : delta / 2;
-    delta += delta / count;
-    for (; delta > 455; k += 36) {
-        delta /= 35;
-    }
-    return k + 36 * delta / (delta + 38);
-}
-
-static bool insert(struct label *l, size_t where, uint32_t c)
-{
-    if (l->n == LABEL_MAX || c < 0x80 || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
-        return false;
-    }
-    memmove(l->c + where + 1, l->c + where, (l->n - where) * sizeof l->c[0]);
-    l->c[where] = c;
-    l->n++;
-    return true;
-}
-
-/* One variable-length number [RFC 3492 §6.2]. */
-static bool cut_delta(struct alk_span *s, uint32_t bias, uint32_t *ret)
-{
-    uint32_t weight = 1;
-    uint32_t sum = 0;
-
-    for (uint32_t k = 36; s->n > 0; k += 36) {
-        uint8_t c = (uint8_t)(s->p[0] | 0x20);
-        bool is_digit = s->p[0] >= '0' && s->p[0] <= '9';
-        if (!is_digit && (c < 'a' || c > 'z')) {
-            return false;
-        }
-        uint32_t digit = is_digit ? s->p[0] - '0' + 26U : c - 'a' + 0U;
-        uint32_t t = k <= bias ? 1 : k >= bias + 26 ? 26 : k - bias;
-        *s = alk_span_tail(*s, 1);
-        /* No label of 63 characters needs more than 28 bits. */
-        if (weight > (1U << 28) || digit > (1U << 28) / weight) {
-            return false;
-        }
-        sum += digit * weight;
-        if (digit < t) {
-            *ret = sum;
-            return true;
-        }
-        weight *= 36 - t;
-    }
-    return false;
-}
-
-/* [RFC 3492 §6.2] what follows "xn--". */
-static bool decode_punycode(struct alk_span s, struct label *ret)
-{
-    size_t basic = s.n;
-    uint32_t c = 128, bias = 72, i = 0, delta = 0;
-
-    while (basic > 0 && s.p[basic - 1] != '-') {
-        basic--;
-    }
-    ret->n = basic == 0 ? 0 : basic - 1;
-    for (size_t k = 0; k < ret->n; k++) {
-        ret->c[k] = s.p[k];
-    }
-    s = alk_span_tail(s, basic);
-    if (s.n == 0) {
-        return false;
-    }
-    for (bool is_first = true; s.n > 0; is_first = false) {
-        if (!cut_delta(&s, bias, &delta)) {
-            return false;
-        }
-        uint32_t count = (uint32_t)ret->n + 1;
-        bias = adapt(delta, count, is_first);
-        i += delta;
-        c += i / count;
-        i %= count;
-        if (!insert(ret, i++, c)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* --- names ---------------------------------------------------------------------- */
-
-static bool is_ascii_label(struct alk_span s)
-{
-    struct label l;
-
-    if (s.n == 0 || s.n > LABEL_MAX || s.p[0] == '-' || s.p[s.n - 1] == '-') {
-        return false;
-    }
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i];
-        if (c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')) {
-            return false;
-        }
-    }
-    /* [RFC 5890 §2.3.1] two hyphens there promise an A-label */
-    if (s.n < 4 || s.p[2] != '-' || s.p[3] != '-') {
-        return true;
-    }
-    return alk_span_equal_nocase(alk_span_head(s, 4), ALK_LIT("xn--")) &&
-           decode_punycode(alk_span_tail(s, 4), &l) && is_u_label(&l);
-}
-
-static bool read_label(struct alk_span s, struct label *ret)
-{
-    ret->n = 0;
-    while (s.n > 0) {
-        size_t n = alk_span_utf8(s);
-        if (n == 0 || ret->n == LABEL_MAX) {
-            return false;
-        }
-        uint32_t c = n == 1 ? s.p[0] : s.p[0] & (0xffU >> (n + 1));
-        for (size_t i = 1; i < n; i++) {
-            c = c << 6 | (s.p[i] & 0x3fU);
-        }
-        ret->c[ret->n++] = c;
-        s = alk_span_tail(s, n);
-    }
-    return true;
-}
-
-static bool is_any_label(struct alk_span s)
-{
-    struct label l;
-
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] >= 0x80) {
-            return read_label(s, &l) && is_u_label(&l);
-        }
-    }
-    return is_ascii_label(s);
-}
-
-bool alk_schema_is_hostname(struct alk_span s)
-{
-    if (s.n > NAME_BYTES_MAX) {
-        return false;
-    }
-    for (bool is_last = false; !is_last;) {
-        size_t n = alk_span_find(s, '.');
-        is_last = n == s.n;
-        if (!is_ascii_label(alk_span_head(s, n))) {
-            return false;
-        }
-        s = alk_span_tail(s, n + 1);
-    }
-    return true;
-}
 
 /* The length of the dot at the front: ASCII's, or one of three others that
  * [RFC 3490 §3.1] knows. 0: none. */
-static size_t dot_len(struct alk_span s)
+static size_t dot_len(struct alk_span s, bool is_idn)
 {
     if (s.p[0] == '.') {
         return 1;
@@ -273,24 +15,61 @@ static size_t dot_len(struct alk_span s)
     bool is_wide = alk_span_starts(s, ALK_LIT("\xe3\x80\x82")) ||
                    alk_span_starts(s, ALK_LIT("\xef\xbc\x8e")) ||
                    alk_span_starts(s, ALK_LIT("\xef\xbd\xa1"));
-    return is_wide ? 3 : 0;
+    return is_wide && is_idn ? 3 : 0;
+}
+
+/* What labels are asked for, and what they are together. */
+struct name {
+    bool is_idn;
+    bool is_bidi; /* in: all must follow the Bidi rule */
+    bool has_rtl;
+    size_t ascii_n;
+};
+
+static bool look(struct alk_span s, struct name *name)
+{
+    struct schema_label l;
+
+    if (!alk_schema_label_read(s, name->is_idn, &l) ||
+        (name->is_bidi && !alk_schema_label_fits_bidi(&l))) {
+        return false;
+    }
+    name->has_rtl = name->has_rtl || alk_schema_label_is_rtl(&l);
+    name->ascii_n += l.ascii_n + 1;
+    return name->ascii_n - 1 <= NAME_BYTES_MAX;
+}
+
+static bool look_at_all(struct alk_span s, struct name *name)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        size_t dot = dot_len(alk_span_tail(s, i), name->is_idn);
+        if (dot > 0) {
+            if (!look(alk_span(s.p + from, i - from), name)) {
+                return false;
+            }
+            i += dot - 1;
+            from = i + 1;
+        }
+    }
+    return look(alk_span_tail(s, from), name);
+}
+
+static bool is_host(struct alk_span s, bool is_idn)
+{
+    struct name first = {.is_idn = is_idn};
+    struct name again = {.is_idn = is_idn, .is_bidi = true};
+
+    return look_at_all(s, &first) && (!first.has_rtl || look_at_all(s, &again));
+}
+
+bool alk_schema_is_hostname(struct alk_span s)
+{
+    return is_host(s, false);
 }
 
 bool alk_schema_is_idn_hostname(struct alk_span s)
 {
-    if (s.n > 4 * (size_t)NAME_BYTES_MAX) {
-        return false;
-    }
-    for (bool is_last = false; !is_last;) {
-        size_t n = 0;
-        while (n < s.n && dot_len(alk_span_tail(s, n)) == 0) {
-            n++;
-        }
-        is_last = n == s.n;
-        if (!is_any_label(alk_span_head(s, n))) {
-            return false;
-        }
-        s = is_last ? s : alk_span_tail(s, n + dot_len(alk_span_tail(s, n)));
-    }
-    return true;
+    return is_host(s, true);
 }

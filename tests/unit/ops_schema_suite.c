@@ -179,7 +179,6 @@ static const struct {
     size_t failed;
 } exceptions[] = {
     {"cross-draft.json", 1},
-    {"idn-hostname.json", 8},
 };
 
 static size_t failures_allowed(const char *file)

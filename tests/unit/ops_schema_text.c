@@ -163,12 +163,58 @@ static void formats_are_asserted_when_asked_for(void **state)
     }
 }
 
+static void host_names_beyond_ascii_follow_idna(void **state)
+{
+    static const struct {
+        const char *name;
+        alk_err want;
+    } rows[] = {
+        {"\xd7\x90.example", ALK_OK},
+        {"\xd7\x90.1a", ALK_E_INVALID}, /* one label from right to left binds all */
+        {"1a.example", ALK_OK},
+        {"xn--bcher-kva.example", ALK_OK},
+        {"xn--", ALK_E_INVALID},
+        {"xn--99999999999", ALK_E_INVALID},
+        {"xn--a", ALK_E_INVALID},
+        {"ab--cd", ALK_E_INVALID},
+        {"l\xc2\xb7l", ALK_OK},
+        {"a\xc2\xb7l", ALK_E_INVALID},
+        {"a\xe3\x80\x82"
+         "b",
+         ALK_OK},
+        {"a..b", ALK_E_INVALID},
+        {"b\xc3\xbc"
+         "cher-b\xc3\xbc"
+         "cher-b\xc3\xbc"
+         "cher-b\xc3\xbc"
+         "cher-b\xc3\xbc"
+         "cher-b\xc3\xbc"
+         "cher-b\xc3\xbc"
+         "cher-b\xc3\xbc"
+         "cher-b",
+         ALK_E_INVALID}, /* 57 characters, but too long in the DNS */
+    };
+    struct alk_schema *s = test_schema_with((struct alk_schema_options){.assert_format = true},
+                                            ALK_LIT("{\"format\":\"idn-hostname\"}"));
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char value[256];
+        (void)snprintf(value, sizeof value, "\"%s\"", rows[i].name);
+        alk_err err = test_schema_check(s, alk_span_str(value), NULL);
+        if (err != rows[i].want) {
+            fail_msg("%s: %s", rows[i].name, alk_err_name(err));
+        }
+    }
+    alk_schema_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patterns_mean_what_ecma_262_says),
         cmocka_unit_test(patterns_of_other_languages_are_refused),
         cmocka_unit_test(formats_are_asserted_when_asked_for),
+        cmocka_unit_test(host_names_beyond_ascii_follow_idna),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

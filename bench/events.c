@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Pub/sub inside one process, one loop:
  *
- *   events [--seconds S] [--size BYTES] [--dir DIR]
+ *   events [--seconds S] [--size BYTES] [--dir DIR] [--only hub|operations|durable]
  *
  * For 1, 10 and 1 000 subscriptions of the topic: what one publish costs the hub, and
  * the same as operations with a face that does nothing (no wire, no TLS). Then durable
@@ -23,6 +23,7 @@ static char data[65536];
 static double seconds = 1;
 static size_t size = 300;
 static const char *dir = "/tmp";
+static const char *only;
 
 static void die(const char *what, alk_err err)
 {
@@ -271,6 +272,11 @@ static void durable_row(size_t under_way)
     (void)remove(path);
 }
 
+static bool is_on(const char *what)
+{
+    return only == NULL || strcmp(only, what) == 0;
+}
+
 int main(int argc, char **argv)
 {
     for (int i = 1; i + 1 < argc; i += 2) {
@@ -280,8 +286,11 @@ int main(int argc, char **argv)
             size = strtoul(argv[i + 1], NULL, 10);
         } else if (strcmp(argv[i], "--dir") == 0) {
             dir = argv[i + 1];
+        } else if (strcmp(argv[i], "--only") == 0) {
+            only = argv[i + 1];
         } else {
-            (void)fprintf(stderr, "usage: events [--seconds S] [--size BYTES] [--dir DIR]\n");
+            (void)fprintf(stderr, "usage: events [--seconds S] [--size BYTES] [--dir DIR] [--only "
+                                  "hub|operations|durable]\n");
             return 2;
         }
     }
@@ -289,13 +298,13 @@ int main(int argc, char **argv)
     memset(data, 'x', sizeof data);
     data[0] = data[size - 1] = '"';
     static const size_t subs[] = {1, 10, 1000}, under_way[] = {1, 16, 256, 4096};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3 && is_on("hub"); i++) {
         hub_row(subs[i]);
     }
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3 && is_on("operations"); i++) {
         op_row(subs[i]);
     }
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4 && is_on("durable"); i++) {
         durable_row(under_way[i]);
     }
     return 0;

@@ -3,7 +3,6 @@
 
 #include "base/json_scan.h"
 #include "ops/dispatch.h"
-#include "ops/out.h"
 
 #include <yyjson.h>
 
@@ -105,14 +104,7 @@ static void publish(void *ctx, struct alk_request *r)
 
 static alk_err sink_event(void *ctx, struct alk_span json)
 {
-    struct alk_request *r = ctx;
-    struct alk_out *out = alk_request_out(r);
-    alk_out_json(out, json);
-    alk_err err = alk_request_respond(r);
-    if (err == ALK_FULL) {
-        alk_out_clear(out); /* the hub keeps it, and looks at the rights again */
-    }
-    return err;
+    return alk_request_respond_json(ctx, json);
 }
 
 static void sink_ended(void *ctx, const char *code, const char *message, uint64_t oldest)

@@ -117,8 +117,9 @@ static alk_err respond_many(struct alk_request *r, struct alk_span output)
 alk_err alk_request_respond(struct alk_request *r)
 {
     struct alk_span output = {NULL, 0};
-    char why[512] = "";
+    char why[512];
 
+    why[0] = '\0'; /* all of it would cost more than the rest of an answer */
     check_live(r);
     bool is_stream = r->op->kind == ALK_OP_SUBSCRIPTION;
     if (r->face == NULL) {
@@ -144,6 +145,26 @@ alk_err alk_request_respond(struct alk_request *r)
     alk_request_stop(r);
     r->holds--;
     return ALK_E_CLOSED;
+}
+
+alk_err alk_request_respond_json(struct alk_request *r, struct alk_span json)
+{
+    check_live(r);
+    ALK_ASSERT(r->op->kind == ALK_OP_SUBSCRIPTION);
+    if (r->face == NULL) {
+        return ALK_E_CLOSED;
+    }
+    if (r->pick.provider->copy->output == NULL) {
+        return respond_many(r, json);
+    }
+    /* Outputs are checked: the usual way. */
+    alk_out_clear(&r->out);
+    alk_out_json(&r->out, json);
+    alk_err err = alk_request_respond(r);
+    if (err == ALK_FULL) {
+        alk_out_clear(&r->out);
+    }
+    return err;
 }
 
 void alk_request_complete(struct alk_request *r)

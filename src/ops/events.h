@@ -87,7 +87,8 @@ struct alk_event_sub;
 /* Who listens. All run on the subscription's loop, never inside alk_events_subscribe. */
 struct alk_event_sink {
     /* The JSON text of an event; borrows until the call returns. ALK_FULL: not taken,
-     * alk_event_sub_writable follows. Other failures: the sink is gone and will cancel. */
+     * alk_event_sub_writable follows. ALK_E_CLOSED: the sink is gone and will cancel.
+     * Other failures end the subscription: nothing is left out. */
     alk_err (*event)(void *ctx, struct alk_span json);
     /* The last call: a shared code of ops/dispatch.h. oldest: of EXPIRED, else 0. */
     void (*ended)(void *ctx, const char *code, const char *message, uint64_t oldest);

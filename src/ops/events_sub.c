@@ -134,8 +134,14 @@ bool alk_event_sub_may(struct alk_event_sub *sub, const struct alk_event *ev, si
 static bool send_event(struct alk_event_sub *sub, const struct alk_event *ev)
 {
     struct alk_events_loop *l = sub->loop;
-    if (sub->sink->event(sub->ctx, ev->text) != ALK_OK) {
+    alk_err err = sub->sink->event(sub->ctx, ev->text);
+    if (err == ALK_FULL || err == ALK_E_CLOSED) {
         sub->is_blocked = true;
+        return false;
+    }
+    if (err != ALK_OK) {
+        alk_event_sub_end(sub, err == ALK_E_TOO_BIG ? ALK_OPS_TOO_LARGE : ALK_OPS_EXHAUSTED,
+                          "an event could not be sent", 0);
         return false;
     }
     sub->after = ev->seq;

@@ -212,6 +212,9 @@ static alk_err sink_event(void *ctx, struct alk_span json)
         return ALK_FULL;
     }
     l->room -= l->room != UINT32_MAX;
+    if (l->fails != ALK_OK) {
+        return l->fails;
+    }
     if (l->cancels) {
         struct alk_event_sub *sub = l->sub;
         l->sub = NULL;

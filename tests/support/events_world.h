@@ -27,6 +27,7 @@ struct listener {
     uint64_t last, first;
     bool is_out_of_order;
     bool cancels;    /* in the next event */
+    alk_err fails;   /* what the next event is answered with; 0: taken */
     char heard[512]; /* topic=data of each, as far as there is room */
     char code[32];   /* how it ended */
     uint64_t oldest;

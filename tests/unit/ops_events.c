@@ -480,6 +480,26 @@ static void a_subscription_may_be_cancelled_in_its_event(void **state)
     events_world_fini(&w);
 }
 
+static void an_event_that_cannot_be_sent_ends_the_subscription(void **state)
+{
+    (void)state;
+    struct events_world w;
+    struct listener a = {.fails = ALK_E_TOO_BIG}, b = {.fails = ALK_E_NOMEM}, c = {0};
+    events_world_init(&w, NULL, NULL);
+    events_listen(&w, &a, "a");
+    events_listen(&w, &b, "a");
+    events_listen(&w, &c, "a");
+    c.room = 0;
+    events_publish(&w, "a", "1");
+    events_run(&w);
+    assert_string_equal(a.code, "TOO_LARGE");
+    assert_string_equal(b.code, "EXHAUSTED");
+    c.fails = ALK_E_TOO_BIG; /* also when it has waited */
+    events_take(&w, &c, 1);
+    assert_string_equal(c.code, "TOO_LARGE");
+    events_world_fini(&w);
+}
+
 /* --- ten thousand ------------------------------------------ */
 
 enum { MANY = 10000 };
@@ -606,6 +626,7 @@ int main(void)
         cmocka_unit_test(short_of_memory_publishers_are_refused_and_the_heaviest_go),
         cmocka_unit_test(subscriptions_are_bounded),
         cmocka_unit_test(a_subscription_may_be_cancelled_in_its_event),
+        cmocka_unit_test(an_event_that_cannot_be_sent_ends_the_subscription),
         cmocka_unit_test(ten_thousand_subscriptions_are_cheap),
         cmocka_unit_test(the_hub_survives_lack_of_memory),
     };

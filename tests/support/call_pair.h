@@ -154,9 +154,15 @@ static inline void pair_event(struct pair_side *a, const struct alk_call_event *
     case ALK_CALL_RESPONDED:
         pair_responded(a, r, ev);
         break;
-    case ALK_CALL_COMPLETED:
     case ALK_CALL_FAILED:
-        PAIR_MUST(r >= a->out && r < a->out + PAIR_REQUESTS);
+        /* Nothing that either core says of the other's mistakes. */
+        PAIR_MUST(alk_span_is(ev->u.failed.code, "ABORTED") ||
+                  alk_span_is(ev->u.failed.code, "EXHAUSTED") ||
+                  alk_span_is(ev->u.failed.code, "SHUTDOWN"));
+        pair_ended(a, r);
+        break;
+    case ALK_CALL_COMPLETED:
+        PAIR_MUST(r->is_subscription);
         pair_ended(a, r);
         break;
     case ALK_CALL_LOST:
@@ -294,6 +300,21 @@ static inline void pair_open(struct pair *p, unsigned s)
     }
 }
 
+/* Exactly the streams with output are told as dirty. */
+static inline void pair_check_dirty(struct pair_side *a)
+{
+    bool is_dirty[PAIR_STREAMS] = {false};
+    size_t at = 0;
+    uint64_t s;
+    while (alk_call_dirty(a->core, &at, &s)) {
+        PAIR_MUST(s < PAIR_STREAMS && !is_dirty[s]);
+        is_dirty[s] = true;
+    }
+    for (s = 0; s < PAIR_STREAMS; s++) {
+        PAIR_MUST(is_dirty[s] == (alk_call_output(a->core, s).n > 0));
+    }
+}
+
 /* One thing, of any kind, at any place. */
 static inline void pair_step(struct pair *p)
 {
@@ -318,6 +339,8 @@ static inline void pair_step(struct pair *p)
     } else {
         pair_move(a, b, s, pair_pick(p, 400), 1 + pair_pick(p, 400));
     }
+    pair_check_dirty(a);
+    pair_check_dirty(b);
 }
 
 /* Everything is ended and said; then no request is left. */

@@ -603,10 +603,19 @@ static void an_event_outlives_neither_its_stream_nor_interest(void **state)
     call_world_events(&w);
     call_check(&w, "responded s0 1 last\n");
     alk_call_close_stream(w.core, 0);
+    /* One answer of a subscription: told, and then the loss. */
+    ref = ask(&w, &ask_sub);
+    alk_buf_clear(&b);
+    call_frame(&b, ALK_LIT(FRAME("responded", "0.4", "{\"output\":1}")));
+    check_err(alk_call_feed(w.core, 0, alk_buf_span(&b), &used), ALK_OK);
+    alk_call_eof(w.core, 0);
+    call_world_events(&w);
+    call_check(&w, "responded s0 1\nlost s0 out\n");
+    alk_call_close_stream(w.core, 0);
     /* One that is forgotten before it is taken. */
     ref = ask(&w, &ask_call);
     alk_buf_clear(&b);
-    call_frame(&b, ALK_LIT(FRAME("responded", "0.4", "{\"output\":1}")));
+    call_frame(&b, ALK_LIT(FRAME("responded", "0.5", "{\"output\":1}")));
     check_err(alk_call_feed(w.core, 0, alk_buf_span(&b), &used), ALK_OK);
     alk_call_forget(w.core, ref);
     call_world_events(&w);

@@ -95,7 +95,7 @@ static bool put_services(struct cli *cli, struct yyjson_val *services)
     return is_ok;
 }
 
-static bool put_connections(struct cli *cli, struct yyjson_val *connections)
+static bool put_connections(struct cli *cli, struct yyjson_val *connections, uint64_t more)
 {
     static const char *const head[] = {"REMOTE",  "PEER", "ALPN", "OVER",
                                        "STREAMS", "IN",   "OUT",  "RTT"};
@@ -123,6 +123,9 @@ static bool put_connections(struct cli *cli, struct yyjson_val *connections)
     if (is_ok) {
         cli_table_print(cli, &table);
     }
+    if (is_ok && more > 0) {
+        (void)fprintf(cli->out, "and %" PRIu64 " more\n", more);
+    }
     cli_table_free(&table);
     return is_ok;
 }
@@ -140,7 +143,7 @@ static int print_answer(struct cli *cli, struct yyjson_val *out, const char *ope
     }
     bool is_ok;
     if (is_list) {
-        is_ok = put_connections(cli, yyjson_obj_get(out, "connections"));
+        is_ok = put_connections(cli, yyjson_obj_get(out, "connections"), number_in(out, "more"));
     } else {
         put_node(cli, out);
         is_ok = put_services(cli, yyjson_obj_get(out, "services"));
@@ -180,7 +183,8 @@ const struct cli_command cli_status_command = {
                "configuration it uses, its services with their counters, and what it has used. "
                "Exit status 4 when none runs.",
     .sets = {(const struct cli_opt[]){
-                 {.name = "connections", .help = "List the connections instead."},
+                 {.name = "connections",
+                  .help = "List the connections instead, at most 1500 of them."},
                  {.name = "metrics",
                   .help = "Print counters and histograms in Prometheus' text format instead, for "
                           "node_exporter's textfile collector or a scraper of your own."},

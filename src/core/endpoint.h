@@ -72,8 +72,9 @@ struct alk_conn_status {
     alk_time age, rtt;
 };
 
-/* Connections listed per loop. */
-#define ALK_STATUS_CONNS_MAX 4096
+/* Connections listed per loop, oldest first: what fits into a frame of the admin
+ * socket however long their names are. */
+#define ALK_STATUS_CONNS_MAX 1500
 
 struct alk_loop_status {
     size_t connections; /* of both transports, now */
@@ -84,6 +85,7 @@ struct alk_loop_status {
     uint64_t send_errors;
     struct alk_conn_status *conns; /* NULL unless asked for */
     size_t conn_count;
+    size_t conn_more; /* that were open as well */
 };
 
 struct alk_endpoint_status {

@@ -65,10 +65,15 @@ static void list_connections(const struct alk_worker *w, struct alk_loop_status 
     n = n > ALK_STATUS_CONNS_MAX ? ALK_STATUS_CONNS_MAX : n;
     ret->conns = n == 0 ? NULL : alk_zalloc(w->ep->mem, n, sizeof *ret->conns);
     struct alk_link *e = ret->conns == NULL ? NULL : alk_list_first(&w->pump->hub.conns);
-    for (; e != NULL && ret->conn_count < n; e = alk_list_next(&w->pump->hub.conns, e)) {
+    for (; e != NULL; e = alk_list_next(&w->pump->hub.conns, e)) {
         const struct alk_conn *conn = ALK_CONTAINER(e, struct alk_conn, all);
-        if (conn->is_server && conn->conn_state == ALK_CONN_OPEN) {
+        if (!conn->is_server || conn->conn_state != ALK_CONN_OPEN) {
+            continue;
+        }
+        if (ret->conn_count < n) {
             describe(conn, &ret->conns[ret->conn_count++]);
+        } else {
+            ret->conn_more++;
         }
     }
 }

@@ -178,7 +178,7 @@ static const struct alk_op node_ops[] = {
      .input = NO_INPUT,
      .output = "{\"type\":\"object\",\"required\":[\"connections\"],\"properties\":"
                "{\"connections\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
-               "\"truncated\":{\"type\":\"boolean\"}}}"},
+               "\"more\":{\"type\":\"integer\",\"minimum\":1}}}"},
     {.name = "node/metrics",
      .summary = "gives all counters as Prometheus reads them",
      .kind = ALK_OP_QUERY,

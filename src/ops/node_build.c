@@ -11,10 +11,8 @@
 #include "ops/metrics.h"
 #include "ops/out.h"
 
-/* Of a list of connections, beside the rest of an answer. */
-#define CONNECTIONS_BYTES_MAX ((size_t)960 << 10)
 /* Of the metrics' text: escaped as JSON its quotes take two bytes. */
-#define METRICS_BYTES_MAX     ((size_t)700 << 10)
+#define METRICS_BYTES_MAX ((size_t)700 << 10)
 
 /* --- members ------------------------------------------------------------------ */
 
@@ -248,18 +246,23 @@ static void put_connection(struct alk_out *out, const struct alk_conn_status *c)
 
 void alk_node_put_connections(struct alk_out *out, const struct alk_endpoint_status *st)
 {
-    bool is_full = false;
+    size_t listed = 0;
+    uint64_t more = 0;
 
     begin_array(out, "connections");
     for (size_t i = 0; i < st->loop_count; i++) {
-        for (size_t k = 0; k < st->loops[i].conn_count && !is_full; k++) {
-            put_connection(out, &st->loops[i].conns[k]);
-            is_full = alk_buf_len(&out->buf) > CONNECTIONS_BYTES_MAX;
+        const struct alk_loop_status *l = &st->loops[i];
+        size_t room = ALK_STATUS_CONNS_MAX - listed;
+        size_t n = l->conn_count < room ? l->conn_count : room;
+        for (size_t k = 0; k < n; k++) {
+            put_connection(out, &l->conns[k]);
         }
+        listed += n;
+        more += l->conn_count - n + l->conn_more;
     }
     alk_out_end(out);
-    if (is_full) {
-        put_bool(out, "truncated", true);
+    if (more > 0) {
+        put_u64(out, "more", more);
     }
 }
 

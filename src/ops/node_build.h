@@ -18,7 +18,8 @@ void alk_node_put_protocols(struct alk_out *out, struct alk_endpoint *ep);
 /* All of `alknet status` but info. */
 void alk_node_put_status(struct alk_out *out, struct alk_endpoint *ep,
                          const struct alk_endpoint_status *st);
-/* connections, and truncated: true when they are too many for one answer. */
+/* connections, at most ALK_STATUS_CONNS_MAX of them, and how many there are beside as
+ * `more` (absent: none). */
 void alk_node_put_connections(struct alk_out *out, const struct alk_endpoint_status *st);
 /* text: Prometheus; ops NULL: without operations. ALK_E_TOO_BIG, ALK_E_NOMEM. */
 ALK_NODISCARD alk_err alk_node_put_metrics(struct alk_out *out, struct alk_endpoint *ep,

@@ -68,9 +68,10 @@ void call_event_text(const struct alk_call_event *ev, struct alk_buf *b)
         (void)alk_buf_printf(b, "completed s%d", s);
         break;
     case ALK_CALL_FAILED:
-        (void)alk_buf_printf(b, "failed s%d " ALK_SPAN_FMT " '" ALK_SPAN_FMT "'%s " ALK_SPAN_FMT, s,
-                             ALK_SPAN_ARG(ev->u.failed.code), ALK_SPAN_ARG(ev->u.failed.message),
+        (void)alk_buf_printf(b, "failed s%d " ALK_SPAN_FMT " '" ALK_SPAN_FMT "'%s%s" ALK_SPAN_FMT,
+                             s, ALK_SPAN_ARG(ev->u.failed.code), ALK_SPAN_ARG(ev->u.failed.message),
                              ev->u.failed.is_retryable ? " retryable" : "",
+                             ev->u.failed.details.n > 0 ? " " : "",
                              ALK_SPAN_ARG(ev->u.failed.details));
         break;
     case ALK_CALL_LOST:

@@ -396,12 +396,12 @@ static void errors_are_told_with_codes_that_can_be_believed(void **state)
          "\"details\":[1]}",
          "failed s0 NOT_FOUND 'no \"x\"' retryable [1]\n"},
         {"{\"code\":\"DECLARED_9\",\"message\":\"\",\"retryable\":false}",
-         "failed s0 DECLARED_9 '' \n"},
-        {"{\"code\":\"lower\",\"message\":\"m\",\"retryable\":true}", "failed s0 INTERNAL 'm' \n"},
-        {"{\"code\":7,\"retryable\":true}", "failed s0 INTERNAL '' \n"},
-        {"{}", "failed s0 INTERNAL '' \n"},
-        {"{\"code\":\"A\",\"retryable\":1,\"message\":[]}", "failed s0 A '' \n"},
-        {"null", "failed s0 INTERNAL '' \n"},
+         "failed s0 DECLARED_9 ''\n"},
+        {"{\"code\":\"lower\",\"message\":\"m\",\"retryable\":true}", "failed s0 INTERNAL 'm'\n"},
+        {"{\"code\":7,\"retryable\":true}", "failed s0 INTERNAL ''\n"},
+        {"{}", "failed s0 INTERNAL ''\n"},
+        {"{\"code\":\"A\",\"retryable\":1,\"message\":[]}", "failed s0 A ''\n"},
+        {"null", "failed s0 INTERNAL ''\n"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -426,14 +426,14 @@ static void an_answer_that_is_none_fails_the_request(void **state)
     call_world_init(&w, NULL);
     (void)ask(&w, &ask_call);
     call_says(&w, 0, FRAME("responded", "0.1", "{}"));
-    call_check(&w, "failed s0 INVALID_FRAME 'an answer without output' \n");
+    call_check(&w, "failed s0 INVALID_FRAME 'an answer without output'\n");
     call_check_out(&w, 0, "");
     /* A subscription is called off as well. */
     (void)ask(&w, &credit);
     call_says(&w, 0, FRAME("responded", "0.2", "{\"output\":1}"));
     call_says(&w, 0, FRAME("responded", "0.2", "{\"output\":2}"));
     call_says(&w, 0, FRAME("responded", "0.2", "{\"output\":3}"));
-    call_check(&w, "responded s0 1\nfailed s0 INVALID_FRAME 'an answer without credit' \n");
+    call_check(&w, "responded s0 1\nfailed s0 INVALID_FRAME 'an answer without credit'\n");
     call_check_out(&w, 0,
                    FRAME("aborted", "0.2", "{\"reason\":\"an answer without credit\"}") "\n");
     assert_true(alk_call_is_idle(w.core, 0));
@@ -451,7 +451,7 @@ static void an_abort_of_ours_is_sent_once_and_ends_with_the_peers_word(void **st
     call_check_out(&w, 0, FRAME("aborted", "0.1", "{\"reason\":\"enough\"}") "\n");
     call_says(&w, 0, FRAME("responded", "0.1", "{\"output\":1}")); /* it was on its way */
     call_says(&w, 0, FRAME("error", "0.1", "{\"code\":\"ABORTED\",\"message\":\"\"}"));
-    call_check(&w, "responded s0 1\nfailed s0 ABORTED '' \n");
+    call_check(&w, "responded s0 1\nfailed s0 ABORTED ''\n");
     check_err(alk_call_abort(w.core, ref, none), ALK_E_STATE);
     call_world_fini(&w);
 }

@@ -413,17 +413,21 @@ static bool close_group(struct scan *s)
     return true;
 }
 
+/* Longer ones are literals: many { must not each look for their } at the far end. */
+#define BRACES_MAX 32
+
 /* The length of {n}, {n,} or {n,m} here, 0 when it is something else. */
 static size_t braces(struct scan *s, bool *ret_bad)
 {
-    struct alk_span body =
-        alk_span_head(alk_span_tail(s->rest, 1), alk_span_find(s->rest, '}') - 1);
-    size_t n = body.n + 2;
+    struct alk_span near = alk_span_head(s->rest, BRACES_MAX);
+    size_t end = alk_span_find(near, '}');
+    struct alk_span body = alk_span_head(alk_span_tail(near, 1), end - 1);
+    size_t n = end + 1;
     bool has_comma = alk_span_find(body, ',') < body.n;
     struct alk_span first = alk_span_cut(&body, ',');
     uint64_t min, max;
 
-    if (n > s->rest.n || !alk_span_u64(first, UINT64_MAX, &min)) {
+    if (end == near.n || !alk_span_u64(first, UINT64_MAX, &min)) {
         return 0;
     }
     max = min;

@@ -36,7 +36,7 @@ bool alk_schema_check_multiple(struct schema_check *c, const struct schema_rule 
                                const struct schema_frame *f)
 {
     /* Up to three conversions of a double to text and back. */
-    if (!schema_spend(c, 4)) {
+    if (!schema_spend(c, unsafe_yyjson_is_real(f->value) ? 16 : 0)) {
         return false;
     }
     return alk_schema_divides(alk_schema_decimal(f->value), r->u.divisor) ||
@@ -104,7 +104,7 @@ bool alk_schema_check_format(struct schema_check *c, const struct schema_rule *r
     struct alk_span s = schema_str(f->value);
     struct schema_text t;
 
-    if (!schema_spend(c, s.n / 16)) {
+    if (!schema_spend(c, s.n / 8 * r->u.format->price)) {
         return false;
     }
     if (r->u.format->is_valid(s)) {

@@ -278,6 +278,28 @@ static void patterns_are_matched_with_bounded_effort(void **state)
     }
 }
 
+static void formats_and_decimals_cost_what_they_take(void **state)
+{
+    static const struct {
+        const char *schema, *value;
+        alk_err want;
+    } rows[] = {
+        {"{\"format\":\"uri\"}", "\"http://a/bcdefghijklmnopqrstuvwxyz/bcdefghijklmnopqr\"",
+         ALK_OK},
+        {"{\"format\":\"hostname\"}", "\"abcdefghijklmnopqrstuvwxyz.abcdefghijklmnopqrstuvwxyz\"",
+         ALK_E_LIMIT},
+        {"{\"items\":{\"multipleOf\":0.5}}", "[1,2,3,4,5,6,7,8,9,10,11,12]", ALK_OK},
+        {"{\"items\":{\"multipleOf\":0.5}}", "[1.5,2.5,3.5,4.5,5.5,6.5]", ALK_E_LIMIT},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct alk_schema_options options = {.steps = 100, .assert_format = true};
+        struct alk_schema *s = test_schema_with(options, alk_span_str(rows[i].schema));
+        check_err(test_schema_check(s, alk_span_str(rows[i].value), NULL), rows[i].want);
+        alk_schema_free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +313,7 @@ int main(void)
         cmocka_unit_test(unique_items_are_found_faster_than_pair_by_pair),
         cmocka_unit_test(a_large_enum_is_found_by_hash),
         cmocka_unit_test(patterns_are_matched_with_bounded_effort),
+        cmocka_unit_test(formats_and_decimals_cost_what_they_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

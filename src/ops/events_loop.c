@@ -128,11 +128,16 @@ static void take_rules(struct alk_events_loop *l)
     }
     alk_event_rules_unref(l->rules);
     l->rules = alk_events_rules(e);
-    struct alk_link *link = alk_list_first(&l->subs);
-    while (link != NULL) {
-        struct alk_event_sub *sub = ALK_CONTAINER(link, struct alk_event_sub, in);
-        link = alk_list_next(&l->subs, link);
-        (void)alk_event_sub_recheck(sub);
+    /* The end of one may cancel others: no place in the list is kept meanwhile. */
+    struct alk_list all;
+    struct alk_link *link;
+    alk_list_init(&all);
+    while ((link = alk_list_pop(&l->subs)) != NULL) {
+        alk_list_append(&all, link);
+    }
+    while ((link = alk_list_pop(&all)) != NULL) {
+        alk_list_append(&l->subs, link);
+        (void)alk_event_sub_recheck(ALK_CONTAINER(link, struct alk_event_sub, in));
     }
 }
 

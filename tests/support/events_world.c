@@ -232,6 +232,10 @@ static void sink_ended(void *ctx, const char *code, const char *message, uint64_
     l->sub = NULL;
     l->oldest = oldest;
     (void)snprintf(l->code, sizeof(l->code), "%s", code);
+    if (l->takes_along != NULL && l->takes_along->sub != NULL) {
+        alk_event_sub_cancel(l->takes_along->sub);
+        l->takes_along->sub = NULL;
+    }
 }
 
 static const struct alk_identity *sink_caller(void *ctx)

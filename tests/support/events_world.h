@@ -26,10 +26,11 @@ struct listener {
     size_t count;  /* of events */
     uint64_t last, first;
     bool is_out_of_order;
-    bool cancels;    /* in the next event */
-    alk_err fails;   /* what the next event is answered with; 0: taken */
-    char heard[512]; /* topic=data of each, as far as there is room */
-    char code[32];   /* how it ended */
+    bool cancels;                 /* in the next event */
+    struct listener *takes_along; /* whose subscription it cancels when it ends */
+    alk_err fails;                /* what the next event is answered with; 0: taken */
+    char heard[512];              /* topic=data of each, as far as there is room */
+    char code[32];                /* how it ended */
     uint64_t oldest;
 };
 

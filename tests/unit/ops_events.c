@@ -2,9 +2,8 @@
 /* The hub on one loop: order, rules, slow subscribers. */
 #include "core/auth/identity.h"
 #include "support/events_world.h"
+#include "support/meter.h"
 #include "support/oom.h"
-
-#include <malloc.h>
 
 /* --- live ------------------------------------------ */
 
@@ -291,6 +290,29 @@ static void new_rules_end_what_is_not_allowed_any_more(void **state)
     events_world_fini(&w);
 }
 
+static void the_end_of_one_may_cancel_others(void **state)
+{
+    (void)state;
+    struct events_world w;
+    struct listener c = {.scopes = ""}, b = {.scopes = "", .takes_along = &c};
+    struct listener a = {.scopes = "", .takes_along = &b}, d = {0};
+    char why[512] = "";
+    events_world_init(&w, NULL, "topics: [{match: '>', subscribe: any}]");
+    events_listen(&w, &a, "x");
+    events_listen(&w, &b, "x");
+    events_listen(&w, &c, "x");
+    events_listen(&w, &d, "x");
+    check_err(events_rules(&w, "topics: [{match: '>', subscribe: one}]", why, sizeof(why)), ALK_OK);
+    events_run(&w);
+    assert_string_equal(a.code, "FORBIDDEN");
+    assert_string_equal(b.code, "");
+    assert_string_equal(c.code, "FORBIDDEN");
+    events_publish(&w, "x", "1");
+    events_run(&w);
+    assert_int_equal(d.count, 1);
+    events_world_fini(&w);
+}
+
 static void rights_of_the_caller_are_looked_at_anew_when_they_change(void **state)
 {
     (void)state;
@@ -504,43 +526,14 @@ static void an_event_that_cannot_be_sent_ends_the_subscription(void **state)
 
 enum { MANY = 10000 };
 
-struct meter {
-    struct alk_mem mem;
-    size_t live;
-};
-
-static void *meter_alloc(void *ctx, size_t n)
-{
-    struct meter *m = ctx;
-    void *p = malloc(n);
-    m->live += p == NULL ? 0 : malloc_usable_size(p);
-    return p;
-}
-
-static void meter_release(void *ctx, void *p)
-{
-    struct meter *m = ctx;
-    m->live -= p == NULL ? 0 : malloc_usable_size(p);
-    free(p);
-}
-
-static void *meter_resize(void *ctx, void *p, size_t n)
-{
-    struct meter *m = ctx;
-    m->live -= p == NULL ? 0 : malloc_usable_size(p);
-    void *q = realloc(p, n);
-    m->live += q != NULL ? malloc_usable_size(q) : p == NULL ? 0 : malloc_usable_size(p);
-    return q;
-}
-
 static void ten_thousand_subscriptions_are_cheap(void **state)
 {
     (void)state;
     struct events_world w;
-    struct meter m = {.live = 0};
-    m.mem = (struct alk_mem){meter_alloc, meter_resize, meter_release, &m};
+    struct meter m;
     struct listener *all = calloc(MANY, sizeof(*all));
     assert_non_null(all);
+    meter_init(&m);
     events_world_init(&w, &m.mem, NULL);
     size_t before = m.live;
     for (size_t i = 0; i < MANY; i++) {
@@ -618,6 +611,7 @@ int main(void)
         cmocka_unit_test(rules_say_who_may_publish),
         cmocka_unit_test(a_resource_is_checked_for_each_event_and_subscriber),
         cmocka_unit_test(new_rules_end_what_is_not_allowed_any_more),
+        cmocka_unit_test(the_end_of_one_may_cancel_others),
         cmocka_unit_test(rights_of_the_caller_are_looked_at_anew_when_they_change),
         cmocka_unit_test(wrong_rules_are_refused),
         cmocka_unit_test(a_slow_subscriber_is_cut_and_the_others_are_not),

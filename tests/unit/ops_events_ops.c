@@ -2,6 +2,7 @@
 /* events/publish, events/subscribe, events/topics through the registry, and the part. */
 #include "ops/events_ops.h"
 #include "support/events_world.h"
+#include "support/meter.h"
 #include "support/oom.h"
 #include "support/ops_world.h"
 
@@ -284,6 +285,76 @@ static void a_durable_publish_answers_when_it_is_stored(void **state)
     alk_identity_unref(admin);
 }
 
+enum { MANY = 10000 };
+
+static alk_err count_responded(void *ctx, struct alk_request *r, struct alk_span output,
+                               bool is_last)
+{
+    size_t *n = ctx;
+    (void)r;
+    assert_false(is_last);
+    *n += output.n > 0;
+    return ALK_OK;
+}
+
+static void count_ended(void *ctx, struct alk_request *r, const struct alk_outcome *o)
+{
+    (void)ctx;
+    (void)r;
+    fail_msg("%s", o->code);
+}
+
+static void ten_thousand_callers_listen(void **state)
+{
+    (void)state;
+    static const struct alk_face face = {count_responded, count_ended};
+    struct meter m;
+    struct alk_loop *loop = NULL;
+    struct alk_ops *ops = NULL;
+    void *part = NULL;
+    char why[256] = "";
+    size_t heard = 0;
+    struct alk_request **all = calloc(MANY, sizeof(*all));
+    const struct alk_identity *someone = ops_somebody("someone", "events:*", NULL);
+    assert_non_null(all);
+    meter_init(&m);
+    struct alk_ops_options options = {.struct_size = sizeof(options), .mem = &m.mem};
+    check_err(alk_loop_new(NULL, &loop), ALK_OK);
+    check_err(alk_ops_new(&options, &ops), ALK_OK);
+    struct alk_part_env env = {.mem = &m.mem, .ops = ops};
+    check_err(alk_events_part.start(&env, why, sizeof(why), &part), ALK_OK);
+    struct ops_world w = {.loop = loop, .ops = ops};
+    size_t before = m.live;
+    for (size_t i = 0; i < MANY; i++) {
+        char input[64];
+        (void)snprintf(input, sizeof(input), "{\"topics\":[\"sensor.n%zu.temperature\"]}", i);
+        struct alk_start_spec spec = {.loop = loop,
+                                      .op = ALK_LIT("events/subscribe"),
+                                      .input = alk_span_str(input),
+                                      .caller = someone};
+        check_err(alk_ops_start(ops, &spec, &face, &heard, &all[i]), ALK_OK);
+    }
+    ops_world_run(&w);
+    size_t each = (m.live - before) / MANY;
+    print_message("%d subscriptions with their requests: %zu bytes each\n", MANY, each);
+    assert_true(each < 4096);
+    struct ops_call p = {.full = 0};
+    ops_ask(&w, &p, someone, "events/publish",
+            "{\"topic\":\"sensor.n77.temperature\",\"data\":20}");
+    ops_world_run(&w);
+    assert_int_equal(heard, 1);
+    for (size_t i = 0; i < MANY; i++) {
+        alk_request_cancel(all[i]);
+    }
+    alk_events_part.stop(part);
+    ops_world_run(&w);
+    alk_loop_free(loop);
+    alk_ops_free(ops);
+    assert_int_equal(m.live, 0);
+    alk_identity_unref(someone);
+    free(all);
+}
+
 static alk_err start_and_stop(const struct alk_mem *mem, void *ctx)
 {
     (void)ctx;
@@ -326,6 +397,7 @@ int main(void)
         T(durable_topics_need_a_data_directory),
         T(stopping_ends_what_is_under_way),
         cmocka_unit_test(a_durable_publish_answers_when_it_is_stored),
+        cmocka_unit_test(ten_thousand_callers_listen),
         cmocka_unit_test(the_part_survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,12 +95,14 @@ static struct alk_event_page *take_page(struct log *log)
     return page;
 }
 
-static void write_batch(struct log *log, struct alk_event_entry *batch, size_t n)
+/* False: nothing was written. */
+static bool write_batch(struct log *log, struct alk_event_entry *batch, size_t n)
 {
     uint64_t first = log->writer.number(log->writer.ctx, n);
     alk_err err = alk_event_db_write(log->db, batch, first, log->rules.list, log->rules.count,
                                      log->now_ms(log->now_ctx));
     log->writer.written(log->writer.ctx, batch, err);
+    return err == ALK_OK;
 }
 
 /* Waits until there is something to do. True: nothing came for a minute, or the rules
@@ -147,8 +149,8 @@ static void *thread_main(void *arg)
         bool is_closing = log->is_closing;
         is_over = is_closing && log->first == NULL && log->pages == NULL;
         (void)pthread_mutex_unlock(&log->lock);
-        if (batch != NULL) {
-            write_batch(log, batch, n);
+        if (batch != NULL && !write_batch(log, batch, n)) {
+            is_due = true; /* what is too old may make room */
         }
         if (page != NULL) {
             page->done(page->ctx, page,

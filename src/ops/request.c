@@ -265,8 +265,9 @@ static void run_op(struct alk_request *r)
 
 static void begin(struct alk_request *r)
 {
-    const char *message = NULL;
-    const char *code = r->revoked != NULL ? r->revoked : alk_request_check(r, &message);
+    struct alk_refusal refusal; /* not zeroed: the text is large */
+    refusal.message = NULL;
+    const char *code = r->revoked != NULL ? r->revoked : alk_request_check(r, &refusal);
 
     r->has_begun = true;
     r->revoked = NULL;
@@ -284,7 +285,7 @@ static void begin(struct alk_request *r)
     count_refused(r, code);
     r->is_over = true;
     r->holds++;
-    alk_request_tell_end(r, code, message, details);
+    alk_request_tell_end(r, code, refusal.message, details);
     r->holds--;
     (void)alk_request_settle(r);
 }

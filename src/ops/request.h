@@ -80,9 +80,14 @@ ALK_NODISCARD alk_err alk_request_new(struct alk_ops *ops, const struct alk_star
 /* An allocator for yyjson in the request's block. */
 struct yyjson_alc alk_request_alc(struct alk_request *r);
 
+/* Why a request may not run. */
+struct alk_refusal {
+    const char *message; /* NULL: the code's standard one; may point to text */
+    char text[480];
+};
 /* request_check.c: all that precedes the operation. NULL: it may run; else the code,
- * *ret_message (may stay NULL), and details in r->out. Parses the input. */
-const char *alk_request_check(struct alk_request *r, const char **ret_message);
+ * *ret (message NULL before), and details in r->out. Parses the input. */
+const char *alk_request_check(struct alk_request *r, struct alk_refusal *ret);
 /* Whether its rights still allow it. */
 bool alk_request_is_allowed(const struct alk_request *r);
 

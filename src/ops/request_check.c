@@ -4,7 +4,9 @@
 #include "ops/input.h"
 #include "ops/request.h"
 
-static const char *parse_input(struct alk_request *r, const char **ret_message)
+#include <stdio.h>
+
+static const char *parse_input(struct alk_request *r, struct alk_refusal *ret)
 {
     if (r->is_too_large) {
         return ALK_OPS_TOO_LARGE;
@@ -17,7 +19,7 @@ static const char *parse_input(struct alk_request *r, const char **ret_message)
     if (err == ALK_E_NOMEM) {
         return ALK_OPS_EXHAUSTED;
     }
-    *ret_message = err == ALK_E_TOO_BIG ? "the input is too deep or has too many values"
+    ret->message = err == ALK_E_TOO_BIG ? "the input is too deep or has too many values"
                                         : "the input is not strict JSON";
     return ALK_OPS_INVALID_INPUT;
 }
@@ -43,7 +45,7 @@ static void put_report(struct alk_out *out, const struct alk_schema_report *repo
 
 /* The report is large: not on the stack of those whose input fits. */
 static __attribute__((noinline)) const char *
-report_input(struct alk_request *r, const struct alk_schema *schema, const char **ret_message)
+report_input(struct alk_request *r, const struct alk_schema *schema, struct alk_refusal *ret)
 {
     struct alk_schema_report report = {.count = 0};
     alk_err err = alk_schema_check(schema, yyjson_doc_get_root(r->doc), &report);
@@ -52,21 +54,27 @@ report_input(struct alk_request *r, const struct alk_schema *schema, const char 
         return ALK_OPS_EXHAUSTED;
     }
     if (err == ALK_E_LIMIT) {
-        *ret_message = "checking the input takes too long";
+        ret->message = "checking the input takes too long";
         return ALK_OPS_INVALID_INPUT;
     }
     put_report(&r->out, &report);
+    if (report.count > 0) {
+        (void)snprintf(ret->text, sizeof ret->text, "the input does not fit: %s%s%s",
+                       report.errors[0].at, report.errors[0].at[0] == '\0' ? "" : ": ",
+                       report.errors[0].what);
+        ret->message = ret->text;
+    }
     return ALK_OPS_INVALID_INPUT;
 }
 
-static const char *check_schema(struct alk_request *r, const char **ret_message)
+static const char *check_schema(struct alk_request *r, struct alk_refusal *ret)
 {
     const struct alk_schema *schema = r->pick.provider->copy->input;
 
     if (schema == NULL || alk_schema_check(schema, yyjson_doc_get_root(r->doc), NULL) == ALK_OK) {
         return NULL;
     }
-    return report_input(r, schema, ret_message);
+    return report_input(r, schema, ret);
 }
 
 static const char *check_resource(const struct alk_request *r)
@@ -86,34 +94,34 @@ static const char *check_resource(const struct alk_request *r)
     return may ? NULL : ALK_OPS_FORBIDDEN;
 }
 
-static const char *check_batched(const struct alk_request *r, const char **ret_message)
+static const char *check_batched(const struct alk_request *r, struct alk_refusal *ret)
 {
     if (!r->is_batched) {
         return NULL;
     }
     if (r->op->kind == ALK_OP_SUBSCRIPTION) {
-        *ret_message = "a batch carries no subscriptions";
+        ret->message = "a batch carries no subscriptions";
         return ALK_OPS_INVALID_INPUT;
     }
     if (strcmp(r->op->name, "call/batch") == 0) {
-        *ret_message = "a batch carries no batch";
+        ret->message = "a batch carries no batch";
         return ALK_OPS_INVALID_INPUT;
     }
     return NULL;
 }
 
-const char *alk_request_check(struct alk_request *r, const char **ret_message)
+const char *alk_request_check(struct alk_request *r, struct alk_refusal *ret)
 {
     const char *code = alk_access_check(r->op, r->may_see_internal, &r->rights);
 
     if (code == NULL) {
-        code = check_batched(r, ret_message);
+        code = check_batched(r, ret);
     }
     if (code == NULL) {
-        code = parse_input(r, ret_message);
+        code = parse_input(r, ret);
     }
     if (code == NULL) {
-        code = check_schema(r, ret_message);
+        code = check_schema(r, ret);
     }
     if (code == NULL) {
         code = check_resource(r);

@@ -128,6 +128,22 @@ static void requests_begin_in_the_order_of_starting(void **state)
     ops_world_fini(&w);
 }
 
+static void input_is_checked_and_the_mistakes_are_told(void **state)
+{
+    struct ops_world w;
+    struct ops_call c = {.full = 0};
+    (void)state;
+    ops_world_init(&w, NULL);
+    ops_world_add(&w, add_op, NULL);
+    ops_ask(&w, &c, NULL, "math/add", "{\"a\":1,\"b\":\"x\"}");
+    assert_string_equal(c.heard, "!INVALID_INPUT the input does not fit: /b: must be an integer "
+                                 "{\"errors\":[{\"at\":\"/b\",\"rule\":\"/properties/b/type\","
+                                 "\"what\":\"must be an integer\"}]}");
+    ops_ask(&w, &c, NULL, "math/add", "{\"a\":1}");
+    assert_memory_equal(c.heard, "!INVALID_INPUT the input does not fit: \"b\" is missing", 53);
+    ops_world_fini(&w);
+}
+
 static void input_must_be_strict_json(void **state)
 {
     struct ops_world w;
@@ -210,6 +226,7 @@ static void what_an_operation_says_wrongly_becomes_an_internal_error_and_a_log_l
         {"fine", "={}", ""},
         {"unfinished", "!INTERNAL internal error", "test/bad: its output cannot be sent"},
         {"huge", "!TOO_LARGE too large", "test/bad: its output cannot be sent"},
+        {"schema", "!INTERNAL internal error", "test/bad: its output does not fit its schema"},
         {"undeclared", "!INTERNAL internal error", "test/bad: it failed with a code"},
         {"declared", "!NO_PAPER the tray is empty 7", ""},
         {"frame", "!INTERNAL ", ""},
@@ -578,6 +595,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_is_answered_once_and_not_inside_start),
         cmocka_unit_test(requests_begin_in_the_order_of_starting),
+        cmocka_unit_test(input_is_checked_and_the_mistakes_are_told),
         cmocka_unit_test(input_must_be_strict_json),
         cmocka_unit_test(large_inputs_pass_up_to_the_limit),
         cmocka_unit_test(what_an_operation_says_wrongly_becomes_an_internal_error_and_a_log_line),

@@ -92,7 +92,7 @@ struct alk_start_spec {
 ALK_NODISCARD alk_err alk_ops_start(struct alk_ops *ops, const struct alk_start_spec *spec,
                                     const struct alk_face *face, void *ctx,
                                     struct alk_request **ret);
-/* The face has room or credit again. */
+/* The face has room or credit again. Without effect when no answer was refused. */
 void alk_request_writable(struct alk_request *r);
 /* The face lost interest (abort, connection gone): no further call of it. The
  * operation hears `cancelled`, children are cancelled too. r is not the face's any more. */

@@ -56,6 +56,7 @@ struct alk_request {
     bool is_over;
     bool is_cancelled;
     bool owes_cancelled; /* the operation has not heard of it yet */
+    bool is_full;        /* an answer was refused with ALK_FULL */
     bool owes_writable;
     bool is_too_large; /* the input, which was not copied */
     bool may_see_internal;

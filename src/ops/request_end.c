@@ -105,6 +105,7 @@ static alk_err respond_many(struct alk_request *r, struct alk_span output)
     r->holds++;
     alk_err err = r->face->responded(r->face_ctx, r, output, false);
     r->holds--;
+    r->is_full = err == ALK_FULL;
     if (r->face == NULL) {
         err = ALK_E_CLOSED; /* it cancelled in there; `cancelled` follows soon */
     }
@@ -231,8 +232,11 @@ void alk_request_writable(struct alk_request *r)
         alk_loop_soon(r->loop, &r->soon);
         return;
     }
-    if (r->has_begun && !r->is_over && !r->is_cancelled && r->calls != NULL &&
-        r->calls->writable != NULL) {
+    if (!r->is_full || r->is_cancelled) {
+        return; /* nobody waits for it */
+    }
+    r->is_full = false;
+    if (r->calls != NULL && r->calls->writable != NULL) {
         r->holds++;
         r->calls->writable(r->calls_ctx, r);
         r->holds--;

@@ -181,10 +181,10 @@ static bool post(struct alk_events_loop *l, alk_post_fn *fn)
 
 void alk_events_wake(struct alk_events_loop *l)
 {
-    /* A post that was refused is made up for by the next event, or by what the loop
-     * itself does. */
+    /* A loop that takes no more posts turns all the same, and looks for itself. */
     if (!l->is_awake) {
         l->is_awake = post(l, on_post);
+        atomic_store_explicit(&l->is_missed, !l->is_awake, memory_order_relaxed);
     }
 }
 
@@ -220,6 +220,7 @@ static alk_err loop_new(struct alk_events *e, struct alk_loop *loop, struct alk_
     l->acks_end = &l->acks;
     l->pages_end = &l->pages;
     l->soon = (struct alk_soon){.fn = alk_events_run, .ctx = l};
+    l->turn = (struct alk_turn){.fn = alk_events_turn, .ctx = l};
     l->end = (struct alk_loop_end){.fn = on_loop_end, .ctx = l};
     alk_list_init(&l->subs);
     alk_list_init(&l->ready);
@@ -243,6 +244,7 @@ static alk_err loop_new(struct alk_events *e, struct alk_loop *loop, struct alk_
         alk_free(e->mem, l);
         return err;
     }
+    alk_loop_turn_add(loop, &l->turn);
     alk_loop_end_add(loop, &l->end);
     *ret = l;
     return ALK_OK;

@@ -43,6 +43,7 @@ struct alk_events_loop {
     /* --- of the loop's thread */
     struct alk_event_queue work; /* taken from the inbox, not delivered yet */
     struct alk_soon soon;
+    struct alk_turn turn; /* makes up for a post that was refused */
     struct alk_loop_end end;
     const struct alk_event_rules *rules;
     struct alk_topic_index index;
@@ -57,6 +58,7 @@ struct alk_events_loop {
     bool is_delivering;
     struct alk_list graves; /* subscriptions that ended meanwhile */
     atomic_uint_fast64_t delivered, slow;
+    atomic_bool is_missed; /* by any thread: a post was refused */
 };
 
 struct alk_events {
@@ -156,6 +158,8 @@ void alk_events_loop_free(struct alk_events_loop *l);
 
 /* events_loop.c */
 void alk_events_run(void *loop_state);
+/* The loop's turn hook. */
+bool alk_events_turn(void *loop_state);
 /* Ends everything on it; on its thread, or when that does not run any more. */
 void alk_events_detach(struct alk_events_loop *l);
 

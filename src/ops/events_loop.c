@@ -201,6 +201,16 @@ void alk_events_run(void *loop_state)
     }
 }
 
+bool alk_events_turn(void *loop_state)
+{
+    struct alk_events_loop *l = loop_state;
+    if (atomic_load_explicit(&l->is_missed, memory_order_relaxed)) {
+        atomic_store_explicit(&l->is_missed, false, memory_order_relaxed);
+        alk_events_run(l);
+    }
+    return false; /* what is left was asked for by itself */
+}
+
 static void drop_queue(struct alk_events_loop *l, struct alk_event_queue *q)
 {
     struct alk_event *ev;
@@ -234,6 +244,7 @@ void alk_events_detach(struct alk_events_loop *l)
     atomic_store_explicit(&e->keys[l->slot], 0, memory_order_relaxed);
     alk_events_unlock(e);
     alk_loop_soon_cancel(&l->soon);
+    alk_loop_turn_remove(l->loop, &l->turn);
     alk_loop_end_remove(&l->end);
     end_all(l);
     /* Until here the store's thread may have brought something; from here on it keeps

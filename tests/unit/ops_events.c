@@ -114,6 +114,34 @@ static void what_was_published_before_is_not_heard(void **state)
     events_world_fini(&w);
 }
 
+static void on_nothing(void *arg)
+{
+    unsigned *n = arg;
+    (*n)++;
+}
+
+static void a_loop_that_takes_no_posts_looks_for_itself(void **state)
+{
+    (void)state;
+    struct events_world w;
+    struct listener a = {0};
+    unsigned n = 0;
+    uint64_t seq = 0;
+    events_world_init(&w, NULL, NULL);
+    events_listen(&w, &a, "x");
+    alk_err err = ALK_OK;
+    while (err == ALK_OK) {
+        err = alk_post(w.loop, on_nothing, &n);
+    }
+    check_err(err, ALK_FULL);
+    struct alk_publish p = {.topic = ALK_LIT("x"), .data = ALK_LIT("1")};
+    check_err(alk_events_publish(w.hub, NULL, &p, NULL, NULL, &seq), ALK_OK);
+    events_run(&w);
+    assert_int_equal(n, ALK_POSTS_MAX);
+    assert_int_equal(a.count, 1);
+    events_world_fini(&w);
+}
+
 static void wrong_input_is_refused(void **state)
 {
     (void)state;
@@ -605,6 +633,7 @@ int main(void)
         cmocka_unit_test(an_event_reaches_those_whose_pattern_matches),
         cmocka_unit_test(the_text_of_an_event_is_what_the_protocol_says),
         cmocka_unit_test(what_was_published_before_is_not_heard),
+        cmocka_unit_test(a_loop_that_takes_no_posts_looks_for_itself),
         cmocka_unit_test(wrong_input_is_refused),
         cmocka_unit_test(an_event_id_counts_once),
         cmocka_unit_test(rules_say_who_may_listen),

@@ -348,8 +348,8 @@ alk_err alk_ops_new(const struct alk_ops_options *options, struct alk_ops **ret)
         return ALK_E_NOMEM;
     }
     ops->mem = options->mem;
-    ops->timeout = (options->timeout_ms == 0 ? 30000 : options->timeout_ms) * ALK_MS;
-    ops->timeout_max = (options->timeout_max_ms == 0 ? 600000 : options->timeout_max_ms) * ALK_MS;
+    ops->timeout_ms = options->timeout_ms == 0 ? 30000 : options->timeout_ms;
+    ops->timeout_max_ms = options->timeout_max_ms == 0 ? 600000 : options->timeout_max_ms;
     ops->check_outputs = options->check_outputs;
     if (pthread_rwlock_init(&ops->lock, NULL) != 0) {
         alk_free(options->mem, ops);

@@ -62,7 +62,7 @@ struct alk_op_provider {
 
 struct alk_ops {
     const struct alk_mem *mem;
-    alk_time timeout, timeout_max;
+    uint64_t timeout_ms, timeout_max_ms;
     bool check_outputs;
     pthread_rwlock_t lock;
     struct alk_map slots; /* name -> slot */

@@ -99,24 +99,30 @@ static void inherit_rights(struct alk_request *r, const struct alk_request *pare
     }
 }
 
+static alk_time from_ms(uint64_t ms)
+{
+    return ms > UINT64_MAX / 4 / ALK_MS ? UINT64_MAX / 4 : ms * ALK_MS;
+}
+
 static alk_time deadline_of(const struct alk_request *r, uint64_t asked_ms)
 {
     const struct alk_op *op = r->op;
-    alk_time asked = asked_ms > UINT64_MAX / 2 / ALK_MS ? UINT64_MAX / 2 : asked_ms * ALK_MS;
-    alk_time limit = r->ops->timeout;
+    alk_time asked = from_ms(asked_ms);
+    alk_time limit = from_ms(r->ops->timeout_ms);
 
     if (op == NULL || op->kind == ALK_OP_SUBSCRIPTION) {
         return ALK_NEVER;
     }
     if (op->timeout_ms > 0) {
-        limit = op->timeout_ms * ALK_MS;
+        limit = from_ms(op->timeout_ms);
     }
     if ((op->flags & ALK_OP_NO_TIMEOUT) != 0) {
         limit = asked > 0 ? asked : ALK_NEVER;
     } else if (asked > 0) {
         /* An operation that sets a time of its own means it. */
         limit = op->timeout_ms > 0 && limit < asked ? limit : asked;
-        limit = limit < r->ops->timeout_max ? limit : r->ops->timeout_max;
+        alk_time most = from_ms(r->ops->timeout_max_ms);
+        limit = limit < most ? limit : most;
     }
     return limit == ALK_NEVER ? ALK_NEVER : r->begun + limit;
 }
@@ -304,11 +310,11 @@ static void on_soon(void *ctx)
         r->holds++;
         alk_request_tell_end(r, code, NULL, (struct alk_span){NULL, 0});
         r->holds--;
-        alk_request_stop(r);
+        alk_request_stop(r, code);
         return;
     }
     if (r->owes_cancelled) {
-        alk_request_stop(r);
+        alk_request_stop(r, r->stopped);
     } else if (r->owes_writable) {
         r->owes_writable = false;
         alk_request_writable(r);
@@ -322,7 +328,7 @@ static void on_timer(struct alk_timer *timer, void *ctx)
     r->holds++;
     alk_request_tell_end(r, ALK_OPS_TIMEOUT, NULL, (struct alk_span){NULL, 0});
     r->holds--;
-    alk_request_stop(r);
+    alk_request_stop(r, ALK_OPS_TIMEOUT);
 }
 
 alk_err alk_request_retry(struct alk_request *r)
@@ -367,13 +373,13 @@ void alk_request_tell_end(struct alk_request *r, const char *code, const char *m
     face->ended(r->face_ctx, r, &outcome);
 }
 
-/* Called when the face is gone or never to be called again. */
-void alk_request_stop(struct alk_request *r)
+void alk_request_stop(struct alk_request *r, const char *code)
 {
     ALK_ASSERT(r->face == NULL);
     if (!r->is_cancelled) {
         r->is_cancelled = true;
         r->owes_cancelled = true;
+        r->stopped = code;
         r->auth = NULL;
         alk_timer_stop(r->loop, &r->timer);
         alk_children_abort(r);

@@ -50,6 +50,7 @@ struct alk_request {
     struct alk_span input, traceparent;
     const char *name;    /* as asked for */
     const char *revoked; /* code to end with, soon */
+    const char *stopped; /* what ended it for the caller before the operation did */
     unsigned depth;
     unsigned retries;
     bool has_begun;
@@ -97,8 +98,9 @@ bool alk_request_settle(struct alk_request *r);
 /* The last call of the face, if there still is one. */
 void alk_request_tell_end(struct alk_request *r, const char *code, const char *message,
                           struct alk_span details);
-/* The operation and the children hear that nobody waits any more. */
-void alk_request_stop(struct alk_request *r);
+/* The operation and the children hear that nobody waits any more; code: why, for the
+ * counters. The face is gone already. */
+void alk_request_stop(struct alk_request *r, const char *code);
 
 /* compose.c. The first: the request is cancelled; children end. The second: the
  * operation is over; what is left of them is told nothing more. */

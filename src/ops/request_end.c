@@ -19,6 +19,7 @@ static void check_live(const struct alk_request *r)
 static void over(struct alk_request *r, const char *code)
 {
     struct alk_op_stats *stats = &r->pick.provider->slot->stats;
+    code = r->stopped != NULL ? r->stopped : code;
     atomic_uint_fast64_t *count =
         code == NULL ? &stats->ok : &stats->errors[alk_ops_code_index(code)];
 
@@ -143,7 +144,7 @@ alk_err alk_request_respond(struct alk_request *r)
     alk_out_clear(&r->out);
     r->holds++;
     alk_request_tell_end(r, code, NULL, (struct alk_span){NULL, 0});
-    alk_request_stop(r);
+    alk_request_stop(r, code);
     r->holds--;
     return ALK_E_CLOSED;
 }
@@ -196,6 +197,9 @@ void alk_request_fail(struct alk_request *r, const char *code, const char *messa
     char why[128];
 
     check_live(r);
+    if (r->is_full) {
+        alk_out_clear(&r->out); /* an answer that was refused, no details */
+    }
     if (alk_ops_code_index(code) == ALK_OPS_CODES - 1 && !is_declared(r->op, code)) {
         (void)snprintf(why, sizeof why, "it failed with a code that it did not declare: %.*s",
                        ALK_OP_CODE_MAX, code);
@@ -254,7 +258,7 @@ void alk_request_cancel(struct alk_request *r)
         (void)alk_request_settle(r);
         return;
     }
-    alk_request_stop(r);
+    alk_request_stop(r, ALK_OPS_ABORTED);
 }
 
 static void replace(const struct alk_identity **at, const struct alk_identity *to)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Requests from start to end: answers, errors, time-outs, cancelling, streams. */
+#include "ops/metrics.h"
 #include "support/oom.h"
 #include "support/ops_world.h"
 
@@ -446,6 +447,61 @@ static void a_face_may_cancel_while_it_is_told_an_answer(void **state)
     ops_world_fini(&w);
 }
 
+static void a_refused_answer_does_not_become_the_details_of_an_error(void **state)
+{
+    struct ops_world w;
+    struct slow s = {.begun = 0};
+    struct ops_call c = {.full = 1};
+    (void)state;
+    ops_world_init(&w, NULL);
+    ops_world_add(&w, stream_op, &s);
+    ops_ask(&w, &c, NULL, "test/stream", "");
+    put(&s, 1);
+    check_err(alk_request_respond(s.request), ALK_FULL);
+    alk_request_fail(s.request, ALK_OPS_CONFLICT, "no more");
+    assert_string_equal(c.heard, "!CONFLICT no more");
+    ops_world_fini(&w);
+}
+
+static bool counts(struct ops_world *w, const char *line)
+{
+    struct alk_buf b;
+    alk_buf_init(&b, NULL, 1 << 20);
+    check_err(alk_ops_metrics_print(w->ops, &b), ALK_OK);
+    bool is_there = strstr(alk_buf_cstr(&b), line) != NULL;
+    alk_buf_fini(&b);
+    return is_there;
+}
+
+static void requests_are_counted_by_what_their_callers_heard(void **state)
+{
+    struct alk_ops_options options = {.struct_size = sizeof options, .timeout_ms = 3};
+    struct ops_world w;
+    struct slow s = {.ends_in_cancelled = true};
+    struct ops_call c = {.full = 0};
+    (void)state;
+    ops_world_init(&w, &options);
+    ops_world_add(&w, add_op, NULL);
+    ops_world_add(&w, slow_op, &s);
+    assert_false(counts(&w, "op=\""));
+    ops_ask(&w, &c, NULL, "math/add", "{\"a\":1,\"b\":2}");
+    ops_ask(&w, &c, NULL, "math/add", "{}");
+    ops_ask(&w, &c, NULL, "math/none", "{}");
+    assert_true(counts(&w, "alknet_op_requests_total{op=\"math/add\",code=\"OK\"} 1\n"));
+    assert_true(counts(&w, "{op=\"math/add\",code=\"INVALID_INPUT\"} 1\n"));
+    assert_true(counts(&w, "alknet_op_seconds_count{op=\"math/add\"} 1\n"));
+    assert_true(counts(&w, "alknet_op_unknown_total 1\n"));
+    ops_ask(&w, &c, NULL, "test/slow", "");
+    assert_true(counts(&w, "alknet_op_active{op=\"test/slow\"} 1\n"));
+    ops_world_until(&w, alk_request_deadline(s.request));
+    ops_ask(&w, &c, NULL, "test/slow", "");
+    alk_request_cancel(c.request);
+    assert_true(counts(&w, "{op=\"test/slow\",code=\"TIMEOUT\"} 1\n"));
+    assert_true(counts(&w, "{op=\"test/slow\",code=\"ABORTED\"} 1\n"));
+    assert_true(counts(&w, "alknet_op_active{op=\"test/slow\"} 0\n"));
+    ops_world_fini(&w);
+}
+
 static void a_broken_answer_ends_a_subscription(void **state)
 {
     struct ops_world w;
@@ -608,6 +664,8 @@ int main(void)
         cmocka_unit_test(a_face_that_cancels_hears_nothing_and_the_operation_ends_when_it_likes),
         cmocka_unit_test(a_subscription_answers_often_and_waits_when_full),
         cmocka_unit_test(a_face_may_cancel_while_it_is_told_an_answer),
+        cmocka_unit_test(a_refused_answer_does_not_become_the_details_of_an_error),
+        cmocka_unit_test(requests_are_counted_by_what_their_callers_heard),
         cmocka_unit_test(a_broken_answer_ends_a_subscription),
         cmocka_unit_test(rights_that_go_end_a_subscription),
         cmocka_unit_test(values_are_found_by_name_and_by_json_pointer),

@@ -60,7 +60,7 @@ report_input(struct alk_request *r, const struct alk_schema *schema, struct alk_
     put_report(&r->out, &report);
     if (report.count > 0) {
         (void)snprintf(ret->text, sizeof ret->text, "the input does not fit: %s%s%s",
-                       report.errors[0].at, report.errors[0].at[0] == '\0' ? "" : ": ",
+                       report.errors[0].at, report.errors[0].at[0] == '\0' ? "" : " ",
                        report.errors[0].what);
         ret->message = ret->text;
     }

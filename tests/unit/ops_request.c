@@ -137,7 +137,7 @@ static void input_is_checked_and_the_mistakes_are_told(void **state)
     ops_world_init(&w, NULL);
     ops_world_add(&w, add_op, NULL);
     ops_ask(&w, &c, NULL, "math/add", "{\"a\":1,\"b\":\"x\"}");
-    assert_string_equal(c.heard, "!INVALID_INPUT the input does not fit: /b: must be an integer "
+    assert_string_equal(c.heard, "!INVALID_INPUT the input does not fit: /b must be an integer "
                                  "{\"errors\":[{\"at\":\"/b\",\"rule\":\"/properties/b/type\","
                                  "\"what\":\"must be an integer\"}]}");
     ops_ask(&w, &c, NULL, "math/add", "{\"a\":1}");

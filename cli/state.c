@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "state.h"
 
+#include "alknet/call.h"
 #include "base/buf.h"
 #include "core/frame.h"
 #include "core/host/exec.h"
@@ -21,9 +22,9 @@
 
 const struct alk_handler *const *cli_handlers(size_t *ret_n)
 {
-    static const struct alk_handler *const handlers[] = {&alk_ping_handler, &alk_bench_handler,
-                                                         &alk_id_handler, &alk_exec_handler,
-                                                         &alk_forward_handler};
+    static const struct alk_handler *const handlers[] = {&alk_call_handler,  &alk_ping_handler,
+                                                         &alk_bench_handler, &alk_id_handler,
+                                                         &alk_exec_handler,  &alk_forward_handler};
     *ret_n = sizeof handlers / sizeof handlers[0];
     return handlers;
 }

@@ -199,6 +199,18 @@ static int take_opt(struct parser *p, const struct cli_opt *opt, const char *val
     return give(p, opt, value);
 }
 
+static int take_field(struct parser *p, struct alk_span name, const char *value)
+{
+    if (p->out->field_count == CLI_FIELDS_MAX) {
+        return cli_usage(p->err, p->out, "too many fields");
+    }
+    if (value == NULL && p->at < p->argc && strncmp(p->argv[p->at], "--", 2) != 0) {
+        value = p->argv[p->at++];
+    }
+    p->out->fields[p->out->field_count++] = (struct cli_field){name, value};
+    return CLI_OK;
+}
+
 static int take_long(struct parser *p, const char *word)
 {
     struct alk_span rest = alk_span_str(word + 2);
@@ -210,6 +222,9 @@ static int take_long(struct parser *p, const char *word)
         return CLI_OK;
     }
     const struct cli_opt *opt = name.n == 0 ? NULL : find_opt(p->out->command, name, 0);
+    if (opt == NULL && name.n > 0 && p->out->command->takes_fields) {
+        return take_field(p, name, equals == NULL ? NULL : equals + 1);
+    }
     if (opt == NULL) {
         return unknown_option(p->out, word, p->err);
     }

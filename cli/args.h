@@ -32,6 +32,7 @@ enum cli_complete {
     CLI_DIR,
     CLI_NODE, /* a name from the client's configuration, or a known address */
     CLI_ALPN,
+    CLI_OPERATION, /* of the node named before it: the node is asked */
     CLI_COMMAND,
     CLI_SHELL
 };
@@ -69,9 +70,10 @@ struct cli_args;
 /* Returns the exit status. */
 typedef int cli_run_fn(struct cli *cli, const struct cli_args *args);
 
-#define CLI_SETS_MAX 4
-#define CLI_OPTS_MAX 64
-#define CLI_ARGS_MAX 256
+#define CLI_SETS_MAX   4
+#define CLI_OPTS_MAX   64
+#define CLI_ARGS_MAX   256
+#define CLI_FIELDS_MAX 64
 
 struct cli_command {
     const char *name;
@@ -84,12 +86,20 @@ struct cli_command {
     const struct cli_command *const *subcommands; /* NULL-terminated; NULL: none */
     bool has_default;                             /* with subcommands: runs without one too */
     bool is_hidden;
+    bool takes_fields; /* --NAME [VALUE] that is no option is a field: see cli_args.fields */
     cli_run_fn *run;
 };
 
 struct cli_given {
     const struct cli_opt *opt;
     const char *value; /* NULL of a flag */
+};
+
+/* Of a command that takes fields: --NAME VALUE, --NAME=VALUE, or --NAME alone before
+ * another option or the end. */
+struct cli_field {
+    struct alk_span name;
+    const char *value; /* NULL: none was given */
 };
 
 struct cli_args {
@@ -99,6 +109,8 @@ struct cli_args {
     size_t given_count;
     const char *values[CLI_ARGS_MAX + 1]; /* arguments in order; NULL-terminated */
     size_t value_count;
+    struct cli_field fields[CLI_FIELDS_MAX];
+    size_t field_count;
     bool wants_help;
 };
 

@@ -26,6 +26,15 @@ static int look_up(struct cli_client *c)
         return rc;
     }
     const struct alk_conf *address = alk_conf_get(alk_conf_get(conf, "nodes"), name);
+    if (address == NULL && c->has_home) {
+        alk_conf_unref(conf);
+        conf = NULL;
+        rc = cli_home_joined(cli, &c->home, &conf);
+        if (rc != CLI_OK) {
+            return rc;
+        }
+        address = alk_conf_get(alk_conf_get(conf, "nodes"), name);
+    }
     if (address == NULL) {
         rc =
             cli_fail(cli, CLI_USAGE,

@@ -11,13 +11,31 @@
 #include <gnutls/gnutls.h>
 #include <ngtcp2/ngtcp2.h>
 
-const struct cli_command *const cli_commands[] = {
-    &cli_init_command,   &cli_serve_command,      &cli_id_command,
-    &cli_status_command, &cli_ping_command,       &cli_doctor_command,
-    &cli_reload_command, &cli_dial_command,       &cli_tunnel_command,
-    &cli_token_command,  &cli_peer_command,       &cli_bench_command,
-    &cli_config_command, &cli_completion_command, &cli_version_command,
-    &cli_help_command,   &cli_man_command,        NULL};
+const struct cli_command *const cli_commands[] = {&cli_init_command,
+                                                  &cli_serve_command,
+                                                  &cli_id_command,
+                                                  &cli_status_command,
+                                                  &cli_ping_command,
+                                                  &cli_doctor_command,
+                                                  &cli_reload_command,
+                                                  &cli_dial_command,
+                                                  &cli_tunnel_command,
+                                                  &cli_call_command,
+                                                  &cli_subscribe_command,
+                                                  &cli_publish_command,
+                                                  &cli_ops_command,
+                                                  &cli_worker_command,
+                                                  &cli_invite_command,
+                                                  &cli_join_command,
+                                                  &cli_token_command,
+                                                  &cli_peer_command,
+                                                  &cli_bench_command,
+                                                  &cli_config_command,
+                                                  &cli_completion_command,
+                                                  &cli_version_command,
+                                                  &cli_help_command,
+                                                  &cli_man_command,
+                                                  NULL};
 
 /* --- option sets -------------------------------------------------------------- */
 

@@ -54,6 +54,8 @@ static const char *bash_kind(enum cli_complete complete)
         return "node";
     case CLI_ALPN:
         return "alpn";
+    case CLI_OPERATION:
+        return "operation";
     case CLI_COMMAND:
         return "command";
     case CLI_SHELL:
@@ -112,13 +114,15 @@ static void bash(FILE *out)
         "    dir) compopt -o dirnames 2>/dev/null; COMPREPLY=() ;;\n"
         "    node) COMPREPLY=($(compgen -W \"$(alknet completion nodes 2>/dev/null)\" -- "
         "\"$cur\")) ;;\n"
+        "    operation) COMPREPLY=($(compgen -W \"$(alknet ops \"$node\" --names --timeout 2s "
+        "2>/dev/null)\" -- \"$cur\")) ;;\n"
         "    alpn) COMPREPLY=($(compgen -W \"" ALPNS "\" -- \"$cur\")) ;;\n"
         "    command) COMPREPLY=($(compgen -W \"$_alknet_commands\" -- \"$cur\")) ;;\n"
         "    shell) COMPREPLY=($(compgen -W \"bash zsh fish\" -- \"$cur\")) ;;\n"
         "    esac\n"
         "}\n\n"
         "_alknet() {\n"
-        "    local cur prev words cword opts kinds args subs path kind i seen=0 skip=0\n"
+        "    local cur prev words cword opts kinds args subs path kind i node= seen=0 skip=0\n"
         "    COMPREPLY=()\n"
         "    # Addresses hold colons and equals signs: look at the line word by word.\n"
         "    if declare -F _get_comp_words_by_ref >/dev/null; then\n"
@@ -148,7 +152,7 @@ static void bash(FILE *out)
         "        case \"${words[i]}\" in\n"
         "        --*=*) ;;\n"
         "        -?*) case \"$kinds\" in *\" ${words[i]}=\"*) skip=1 ;; esac ;;\n"
-        "        *) seen=$((seen + 1)) ;;\n"
+        "        *) [ \"$seen\" = 0 ] && node=${words[i]}; seen=$((seen + 1)) ;;\n"
         "        esac\n"
         "    done\n"
         "    if [ \"$skip\" = 1 ]; then\n"
@@ -181,6 +185,8 @@ static const char *zsh_action(enum cli_complete complete)
         return "_alknet_nodes";
     case CLI_ALPN:
         return "(" ALPNS ")";
+    case CLI_OPERATION:
+        return "_alknet_operations";
     case CLI_COMMAND:
         return "_alknet_commands";
     case CLI_SHELL:
@@ -254,7 +260,7 @@ static void zsh_command(FILE *out, const struct cli_command *c, const struct cli
                       "        _alknet_%s_$sub\n        return\n    fi\n",
                       c->name, c->name);
     }
-    (void)fprintf(out, "    _arguments -s");
+    (void)fprintf(out, "    local line\n    _arguments -s");
     zsh_options(out, c);
     for (const struct cli_arg *a = c->args; a != NULL && a->name != NULL; a++) {
         (void)fprintf(out, " \\\n        '%s:%s:%s'", a->is_many ? "*" : "", a->name,
@@ -269,6 +275,10 @@ static void zsh(FILE *out)
                        "_alknet_nodes() {\n    local -a nodes\n"
                        "    nodes=(${(f)\"$(alknet completion nodes 2>/dev/null)\"})\n"
                        "    compadd -a nodes\n}\n\n"
+                       "_alknet_operations() {\n    local -a operations\n"
+                       "    operations=(${(f)\"$(alknet ops \"${(Q)line[1]}\" --names --timeout "
+                       "2s 2>/dev/null)\"})\n"
+                       "    compadd -a operations\n}\n\n"
                        "_alknet_commands() {\n    local -a commands\n    commands=(\n");
     zsh_list(out, cli_commands);
     (void)fprintf(out, "    )\n    _describe -t commands command commands\n}\n\n");
@@ -310,6 +320,8 @@ static const char *fish_action(enum cli_complete complete)
         return " -x -a '(alknet completion nodes 2>/dev/null)'";
     case CLI_ALPN:
         return " -x -a '" ALPNS "'";
+    case CLI_OPERATION:
+        return " -x -a '(alknet ops (commandline -opc)[3] --names --timeout 2s 2>/dev/null)'";
     case CLI_COMMAND:
         return " -x";
     case CLI_SHELL:

@@ -5,6 +5,7 @@
 #include "ident.h"
 #include "node.h"
 #include "state.h"
+#include "who.h"
 
 #include "base/ct.h"
 #include "core/auth/fingerprint.h"
@@ -15,76 +16,19 @@
 
 #include <unistd.h>
 
-struct who {
-    uint8_t key[32];
-    char host_port[300];
-    struct yyjson_doc *info; /* of a running node, or NULL */
-};
-
 static const char *member(struct yyjson_val *object, const char *name)
 {
     const char *text = yyjson_get_str(yyjson_obj_get(object, name));
     return text != NULL ? text : "";
 }
 
-/* What the node itself says; its port may not be the configured one. */
-static alk_err from_node(const struct cli_state *state, struct who *who, char *why, size_t why_size)
-{
-    struct yyjson_val *out = NULL;
-    alk_err err =
-        cli_state_ask(state, "node/info", alk_span_str(""), why, why_size, &who->info, &out);
-    if (err != ALK_OK) {
-        return err;
-    }
-    const char *listening = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(out, "addresses")));
-    cli_public_host(member(out, "advertise"), listening != NULL ? listening : "", who->host_port,
-                    sizeof who->host_port);
-    return alk_key_from_address(alk_span_str(member(out, "key")), who->key) == ALK_OK
-               ? ALK_OK
-               : ALK_E_PROTOCOL;
-}
-
-static int from_files(const struct cli_state *state, struct who *who)
-{
-    struct alk_datadir *dir = NULL;
-    char why[ALK_DATADIR_WHY] = "";
-    uint8_t seed[32] = {0};
-
-    int rc = cli_state_datadir(state, &dir);
-    if (rc != CLI_OK) {
-        return rc;
-    }
-    alk_err err = alk_datadir_key(dir, state->fixed->node_key, NULL, seed, NULL, why, sizeof why);
-    if (err == ALK_E_NOENT) {
-        (void)snprintf(why, sizeof why, "the node in %s has no key yet; make one with: alknet init",
-                       dir->path);
-    }
-    alk_key_public_of(seed, who->key);
-    alk_wipe(seed, sizeof seed);
-    alk_datadir_close(dir);
-    const struct alk_dynamic_config *c = state->config;
-    cli_public_host(c->advertise, c->listener_count > 0 ? c->listeners[0].text : "", who->host_port,
-                    sizeof who->host_port);
-    return err == ALK_OK ? CLI_OK : cli_fail_err(state->cli, err, why);
-}
-
-static int find_who(const struct cli_state *state, struct who *who)
-{
-    char why[512] = "";
-    alk_err err = from_node(state, who, why, sizeof why);
-    if (err == ALK_E_UNREACHABLE) {
-        return from_files(state, who);
-    }
-    return err == ALK_OK ? CLI_OK : cli_fail_err(state->cli, err, why);
-}
-
-static struct yyjson_val *certificate_of(const struct who *who)
+static struct yyjson_val *certificate_of(const struct cli_who *who)
 {
     struct yyjson_val *root = yyjson_doc_get_root(who->info);
     return yyjson_obj_get(yyjson_obj_get(yyjson_obj_get(root, "payload"), "output"), "certificate");
 }
 
-static int print_who(struct cli *cli, const struct who *who)
+static int print_who(struct cli *cli, const struct cli_who *who)
 {
     char key[ALK_Z32_ADDRESS_SIZE], address[600];
     struct yyjson_val *cert = certificate_of(who);
@@ -149,19 +93,19 @@ static int run_client(struct cli *cli)
 static int run_id(struct cli *cli, const struct cli_args *args)
 {
     struct cli_state state;
-    struct who who = {.info = NULL};
+    struct cli_who who = {.info = NULL};
 
     if (cli_has(args, "client")) {
         return run_client(cli);
     }
     int rc = cli_state_open(cli, args, false, &state);
     if (rc == CLI_OK) {
-        rc = find_who(&state, &who);
+        rc = cli_who_find(&state, &who);
     }
     if (rc == CLI_OK) {
         rc = print_who(cli, &who);
     }
-    yyjson_doc_free(who.info);
+    cli_who_fini(&who);
     cli_state_close(&state);
     return rc;
 }

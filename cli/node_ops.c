@@ -267,6 +267,7 @@ AUTH_OP(op_peer_list, "auth/peer/list", NULL)
 AUTH_OP(op_peer_disable, "auth/peer/disable", "peer.disable")
 AUTH_OP(op_peer_enable, "auth/peer/enable", "peer.enable")
 AUTH_OP(op_peer_remove, "auth/peer/remove", "peer.remove")
+AUTH_OP(op_invite_new, "auth/invite/new", "invite.new")
 
 const struct alk_admin_op cli_node_ops[] = {{"node/info", op_info},
                                             {"node/status", op_status},
@@ -283,4 +284,5 @@ const struct alk_admin_op cli_node_ops[] = {{"node/info", op_info},
                                             {"auth/peer/disable", op_peer_disable},
                                             {"auth/peer/enable", op_peer_enable},
                                             {"auth/peer/remove", op_peer_remove},
+                                            {"auth/invite/new", op_invite_new},
                                             {NULL, NULL}};

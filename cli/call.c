@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* alknet call, subscribe */
+#include "caller.h"
+#include "commands.h"
+#include "fields.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/frame.h"
+#include "core/store/file.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define INPUT_MAX ((size_t)1 << 20)
+
+struct call {
+    struct cli *cli;
+    const struct cli_args *args;
+    struct cli_caller caller;
+    const char *op;
+    struct alk_buf input;
+    struct yyjson_doc *schema; /* answer of services/schema */
+    bool is_subscription;
+    const char *raw; /* member whose bytes are printed; NULL: the whole as JSON */
+    bool is_base64;
+    bool has_failed; /* writing */
+};
+
+/* --- input ------------------------------------------------------------------------ */
+
+static alk_err read_stdin(struct alk_buf *b)
+{
+    for (;;) {
+        uint8_t *p = alk_buf_reserve(b, 65536);
+        if (p == NULL) {
+            return ALK_E_TOO_BIG;
+        }
+        ssize_t n = read(STDIN_FILENO, p, 65536);
+        if (n == 0) {
+            return ALK_OK;
+        }
+        if (n < 0 && errno != EINTR) {
+            return ALK_E_IO;
+        }
+        alk_buf_added(b, n > 0 ? (size_t)n : 0);
+    }
+}
+
+/* JSON from the argument or from standard input. */
+static int read_text(struct call *c, const char *text)
+{
+    struct yyjson_doc *doc = NULL;
+    alk_err err = strcmp(text, "-") == 0 ? read_stdin(&c->input) : alk_buf_put_str(&c->input, text);
+
+    if (err != ALK_OK) {
+        return cli_fail(c->cli, CLI_FAILED, "cannot read the input: %s", alk_err_text(err));
+    }
+    err = alk_json_parse(alk_buf_span(&c->input), &doc);
+    yyjson_doc_free(doc);
+    if (err != ALK_OK) {
+        return cli_fail(c->cli, CLI_USAGE, "the input is not JSON: %s", alk_err_text(err));
+    }
+    return CLI_OK;
+}
+
+static int read_fields(struct call *c)
+{
+    struct yyjson_mut_doc *doc = NULL;
+    struct yyjson_val *schema =
+        c->schema == NULL ? NULL : yyjson_obj_get(yyjson_doc_get_root(c->schema), "input");
+
+    int rc = cli_fields_read(c->cli, c->args, schema, &doc);
+    if (rc == CLI_OK && alk_json_put(&c->input, yyjson_mut_doc_get_root(doc), false) != ALK_OK) {
+        rc = cli_fail_err(c->cli, ALK_E_NOMEM, NULL);
+    }
+    yyjson_mut_doc_free(doc);
+    return rc;
+}
+
+static int read_input(struct call *c)
+{
+    const char *text = cli_value(c->args, 2);
+    if (text != NULL && c->args->field_count > 0) {
+        return cli_usage(c->cli->err, c->args, "give the input as JSON or as fields, not both");
+    }
+    return text != NULL ? read_text(c, text) : read_fields(c);
+}
+
+/* --- the schema --------------------------------------------------------------------- */
+
+/* What the operation is: asked of the node, and no harm when it does not tell. */
+static int read_schema(struct call *c)
+{
+    struct alk_buf input;
+    alk_buf_init(&input, NULL, 1024);
+    (void)alk_buf_put_str(&input, "{\"name\":");
+    (void)alk_buf_put_json(&input, alk_span_str(c->op));
+    (void)alk_buf_put_str(&input, "}");
+    const struct alk_ask ask = {
+        .struct_size = sizeof ask, .op = "services/schema", .input = alk_buf_span(&input)};
+    struct cli_answer answer = {0};
+    int rc = cli_caller_ask(&c->caller, &ask, &answer);
+    /* Whoever may not know of it hears so from the operation itself. */
+    if (rc == CLI_OK && answer.code[0] == '\0' &&
+        alk_json_parse(alk_buf_span(&answer.output), &c->schema) != ALK_OK) {
+        rc = cli_fail(c->cli, CLI_FAILED, "the node's description of %s is not JSON", c->op);
+    }
+    cli_answer_fini(&answer);
+    alk_buf_fini(&input);
+    return rc;
+}
+
+/* Whether the member is base64 by the output's schema [JSON Schema Validation §8.3]. */
+static bool is_encoded(struct yyjson_val *root, const char *member)
+{
+    struct yyjson_val *properties = yyjson_obj_get(yyjson_obj_get(root, "output"), "properties");
+    const char *encoding =
+        yyjson_get_str(yyjson_obj_get(yyjson_obj_get(properties, member), "contentEncoding"));
+    return encoding != NULL && strcmp(encoding, "base64") == 0;
+}
+
+/* --- output --------------------------------------------------------------------------- */
+
+static bool put(struct call *c, struct alk_span s)
+{
+    return s.n == 0 || fwrite(s.p, 1, s.n, c->cli->out) == s.n;
+}
+
+static bool put_raw(struct call *c, struct yyjson_val *root)
+{
+    struct yyjson_val *v = yyjson_obj_get(root, c->raw);
+    struct alk_span text = alk_span(yyjson_get_str(v), yyjson_get_len(v));
+    size_t n = 0;
+
+    if (!yyjson_is_str(v)) {
+        return v == NULL || yyjson_is_null(v);
+    }
+    if (!c->is_base64) {
+        return put(c, text);
+    }
+    uint8_t *bytes = (uint8_t *)alk_alloc(NULL, text.n + 1);
+    bool is_ok = bytes != NULL && alk_unbase64(text, bytes, text.n + 1, &n) == ALK_OK &&
+                 put(c, alk_span(bytes, n));
+    alk_free(NULL, bytes);
+    return is_ok;
+}
+
+static bool put_json(struct call *c, struct alk_span output, struct yyjson_val *root)
+{
+    if (c->is_subscription || !c->cli->out_is_tty) {
+        return put(c, output) && fputc('\n', c->cli->out) != EOF;
+    }
+    struct yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    return cli_print_json(c->cli, doc, yyjson_val_mut_copy(doc, root)) == CLI_OK;
+}
+
+static void on_answer(void *ctx, struct alk_span output)
+{
+    struct call *c = (struct call *)ctx;
+    struct yyjson_doc *doc = NULL;
+
+    if (alk_json_parse(output, &doc) != ALK_OK) {
+        c->has_failed = true;
+        return;
+    }
+    struct yyjson_val *root = yyjson_doc_get_root(doc);
+    bool is_ok = c->raw != NULL ? put_raw(c, root) : put_json(c, output, root);
+    if (c->is_subscription && c->raw == NULL) {
+        is_ok = fflush(c->cli->out) == 0 && is_ok;
+    }
+    c->has_failed = c->has_failed || !is_ok;
+    yyjson_doc_free(doc);
+}
+
+/* --- running ---------------------------------------------------------------------------- */
+
+static int ask(struct call *c, alk_time timeout)
+{
+    const struct alk_ask a = {.struct_size = sizeof a,
+                              .op = c->op,
+                              .input = alk_buf_span(&c->input),
+                              .timeout_ms = timeout / ALK_MS,
+                              .is_subscription = c->is_subscription};
+    struct cli_answer answer = {.each = on_answer, .ctx = c};
+    int rc = cli_caller_ask(&c->caller, &a, &answer);
+    if (rc == CLI_OK) {
+        rc = cli_caller_tell(&c->caller, c->op, &answer);
+    }
+    if (rc == CLI_OK && c->has_failed) {
+        rc = cli_fail(c->cli, CLI_FAILED, "cannot write the answer");
+    }
+    cli_answer_fini(&answer);
+    return rc;
+}
+
+static int run(struct call *c, alk_time timeout)
+{
+    int rc = cli_caller_open(c->cli, c->args, cli_value(c->args, 0), NULL, &c->caller);
+    if (rc == CLI_OK) {
+        rc = read_schema(c);
+    }
+    if (rc == CLI_OK) {
+        struct yyjson_val *root = yyjson_doc_get_root(c->schema);
+        const char *kind = yyjson_get_str(yyjson_obj_get(root, "kind"));
+        c->is_subscription = kind != NULL && strcmp(kind, "subscription") == 0;
+        c->is_base64 = c->raw != NULL && is_encoded(root, c->raw);
+        rc = alk_buf_len(&c->input) == 0 ? read_input(c) : CLI_OK;
+    }
+    if (rc == CLI_OK) {
+        rc = ask(c, timeout);
+    }
+    cli_caller_close(&c->caller);
+    return rc;
+}
+
+static void call_fini(struct call *c)
+{
+    yyjson_doc_free(c->schema);
+    alk_buf_fini(&c->input);
+}
+
+static int run_call(struct cli *cli, const struct cli_args *args)
+{
+    struct call c = {.cli = cli, .args = args, .op = cli_value(args, 1)};
+    alk_time timeout = 0;
+
+    c.raw = cli_get(args, "raw");
+    alk_buf_init(&c.input, NULL, INPUT_MAX);
+    int rc = cli_get_time(args, "wait", cli->err, &timeout) ? CLI_OK : CLI_USAGE;
+    if (rc == CLI_OK && cli_value(args, 2) != NULL && strcmp(cli_value(args, 2), "-") == 0) {
+        rc = read_input(&c); /* before the connection: a person may take his time */
+    }
+    if (rc == CLI_OK) {
+        rc = run(&c, timeout);
+    }
+    call_fini(&c);
+    return rc;
+}
+
+/* A topic or pattern stands for events/subscribe. */
+static int topic_input(struct call *c, const struct cli_args *args)
+{
+    const char *from = cli_get(args, "from");
+    bool is_seq = from != NULL && from[0] >= '0' && from[0] <= '9';
+
+    if (strchr(c->op, '/') != NULL) {
+        return from == NULL ? CLI_OK : cli_usage(c->cli->err, args, "--from goes with a topic");
+    }
+    (void)alk_buf_put_str(&c->input, "{\"topics\":[");
+    (void)alk_buf_put_json(&c->input, alk_span_str(c->op));
+    (void)alk_buf_put_str(&c->input, "]");
+    if (from != NULL) {
+        (void)alk_buf_put_str(&c->input, ",\"from\":");
+        (void)(is_seq ? alk_buf_put_str(&c->input, from)
+                      : alk_buf_put_json(&c->input, alk_span_str(from)));
+    }
+    (void)alk_buf_put_str(&c->input, "}");
+    c->op = "events/subscribe";
+    return c->input.err == ALK_OK ? CLI_OK : cli_fail_err(c->cli, c->input.err, NULL);
+}
+
+static int run_subscribe(struct cli *cli, const struct cli_args *args)
+{
+    struct call c = {.cli = cli, .args = args, .op = cli_value(args, 1)};
+
+    alk_buf_init(&c.input, NULL, INPUT_MAX);
+    int rc = topic_input(&c, args);
+    if (rc == CLI_OK) {
+        rc = run(&c, 0);
+    }
+    call_fini(&c);
+    return rc;
+}
+
+/* --- the commands -------------------------------------------------------------------------- */
+
+static const struct cli_opt call_opts[] = {
+    {.name = "raw",
+     .letter = 'r',
+     .value = "MEMBER",
+     .help = "Print the text of this member of each answer and nothing else; base64 is decoded "
+             "where the schema says so. For fs/read: --raw data."},
+    {.name = "wait",
+     .value = "TIME",
+     .help = "How long the answer may take: 500ms, 10s, 5m. Default: what the operation allows."},
+    {.name = NULL}};
+
+static const struct cli_arg call_args[] = {
+    {"NODE", CLI_NODE, .help = "The node: alknet://KEY@HOST:PORT, HOST:PORT or a name."},
+    {"OPERATION", CLI_OPERATION, .help = "Its name, as `alknet ops NODE` lists it."},
+    {"JSON", CLI_WORD, .is_optional = true, .help = "The input; - reads it from standard input."},
+    {.name = NULL}};
+
+static const struct cli_section call_sections[] = {
+    {"FIELDS",
+     "Instead of JSON the input may be given as fields: `--path x` is {\"path\": \"x\"}. The "
+     "operation's schema says whether a field is a string, a number, true or false (`--deep` "
+     "alone is true), or JSON; a list is given by repeating its field. `alknet ops NODE "
+     "OPERATION` shows the fields. A field that is named like an option of this command goes "
+     "as JSON."},
+    {"OUTPUT",
+     "The answer as JSON: indented on a terminal, else on one line. A subscription is printed "
+     "answer by answer, one line each, until it ends."},
+    {NULL, NULL}};
+
+const struct cli_command cli_call_command = {
+    .name = "call",
+    .summary = "call an operation of a node",
+    .purpose = "Calls an operation and prints its answer. What operations there are, with their "
+               "fields, is told by `alknet ops NODE`. Exit status 3: you may not; 2: the input "
+               "does not fit; 4: nobody could be reached who answers.",
+    .sets = {cli_node_opts, call_opts},
+    .args = call_args,
+    .takes_fields = true,
+    .sections = call_sections,
+    .examples =
+        (const struct cli_example[]){
+            {"alknet call home node/ping", "is it there"},
+            {"alknet call home fs/list --path docs", "input as fields"},
+            {"alknet call home fs/read --path notes.txt --raw data", "a file's bytes"},
+            {"alknet call home math/add '{\"a\": 1, \"b\": 2}'", "input as JSON"},
+            {NULL, NULL}},
+    .run = run_call};
+
+static const struct cli_opt subscribe_opts[] = {
+    {.name = "from",
+     .value = "WHERE",
+     .help = "Of a topic: latest (default), earliest, or the number of the first event wanted. "
+             "Only topics that are kept on disk have a past."},
+    {.name = NULL}};
+
+static const struct cli_arg subscribe_args[] = {
+    {"NODE", CLI_NODE, .help = "The node: alknet://KEY@HOST:PORT, HOST:PORT or a name."},
+    {"OPERATION", CLI_OPERATION,
+     .help = "A subscription, or a topic: sensors.*.temperature, builds.>"},
+    {"JSON", CLI_WORD, .is_optional = true, .help = "The input; - reads it from standard input."},
+    {.name = NULL}};
+
+const struct cli_command cli_subscribe_command = {
+    .name = "subscribe",
+    .summary = "print events or the answers of a subscription",
+    .purpose = "Subscribes and prints each answer as a line of JSON until the subscription ends or "
+               "you stop it. A name without a slash is a topic of the node's events; in patterns * "
+               "stands for one part and > for all that follow.",
+    .sets = {cli_node_opts, subscribe_opts},
+    .args = subscribe_args,
+    .takes_fields = true,
+    .examples =
+        (const struct cli_example[]){
+            {"alknet subscribe home 'sensors.>'", "all events beneath sensors"},
+            {"alknet subscribe home builds.done --from earliest", "with those kept on disk"},
+            {"alknet subscribe home node/logs", "the node's log"},
+            {NULL, NULL}},
+    .run = run_subscribe};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* cli/caller.h - a node reached for calls: what call, subscribe, publish, ops, worker,
+ * join and status NODE share.
+ *
+ *     struct cli_caller c;
+ *     int rc = cli_caller_open(cli, args, "home", NULL, &c);
+ *     if (rc == CLI_OK) { rc = cli_caller_ask(&c, &ask, &answer); }
+ *     cli_caller_close(&c);
+ *
+ * Waiting runs the loop; INT, TERM and HUP end it.
+ */
+#ifndef ALK_CLI_CALLER_H
+#define ALK_CLI_CALLER_H
+
+#include "alknet/call.h"
+#include "base/buf.h"
+#include "client.h"
+#include "signals.h"
+
+struct cli_caller {
+    struct cli *cli;
+    struct cli_client client;
+    struct alk_peer *peer;
+    struct alk_ops *ops; /* borrows: what we serve; NULL: nothing */
+    struct cli_signals signals;
+    int signal; /* that ended it; 0: none */
+    bool is_open, is_over;
+    int status; /* once is_over */
+};
+
+/* Finds the node, dials alknet/call and waits until it is open. Returns a status, with
+ * the message written. Close it in any case. */
+int cli_caller_open(struct cli *cli, const struct cli_args *args, const char *node,
+                    struct alk_ops *ops, struct cli_caller *ret);
+/* After a signal the process ends by that signal. */
+void cli_caller_close(struct cli_caller *c);
+/* Runs the loop until *is_done, the connection's end or a signal. Returns CLI_OK, or the
+ * status with the message written. */
+int cli_caller_wait(struct cli_caller *c, const bool *is_done);
+
+/* What came of one call. Zero-initialise; free with cli_answer_fini. */
+struct cli_answer {
+    struct cli_caller *caller;
+    struct alk_call *call;
+    /* Each answer of a subscription, and the one of a call; NULL: kept in `output`. */
+    void (*each)(void *ctx, struct alk_span output);
+    void *ctx;
+    struct alk_buf output; /* the last answer */
+    bool is_over;
+    char code[ALK_OP_CODE_MAX + 1]; /* "": success */
+    char message[512];              /* safe for a terminal */
+    struct alk_buf details;
+};
+void cli_answer_fini(struct cli_answer *answer);
+/* Starts a call; the answer stays where it is until it is over. */
+ALK_NODISCARD alk_err cli_caller_start(struct cli_caller *c, const struct alk_ask *ask,
+                                       struct cli_answer *answer);
+/* Starts it and waits. CLI_OK: it was answered, with success or not: see code. */
+int cli_caller_ask(struct cli_caller *c, const struct alk_ask *ask, struct cli_answer *answer);
+/* Tells what the node answered, with the places of an INVALID_INPUT; returns the exit
+ * status for its code, CLI_OK for success. */
+int cli_caller_tell(struct cli_caller *c, const char *op, const struct cli_answer *answer);
+/* Asks and tells; the output parsed. *ret_doc is the caller's to free. */
+int cli_caller_get(struct cli_caller *c, const char *op, struct alk_span input,
+                   struct yyjson_doc **ret_doc);
+
+#endif

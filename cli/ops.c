@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* alknet ops: the list of a node's operations, and a page for one of them. */
+#include "caller.h"
+#include "commands.h"
+#include "fields.h"
+
+#include "base/text.h"
+
+#define WIDTH      79
+#define INDENT     6
+#define LINES_DEEP 3 /* levels of an object that are shown */
+
+static const char *text_of(struct yyjson_val *object, const char *name)
+{
+    const char *text = yyjson_get_str(yyjson_obj_get(object, name));
+    return text == NULL ? "" : text;
+}
+
+static void safe_of(struct yyjson_val *object, const char *name, char *ret, size_t ret_size)
+{
+    struct yyjson_val *v = yyjson_obj_get(object, name);
+    cli_safe(alk_span(yyjson_get_str(v), yyjson_get_len(v)), ret, ret_size);
+}
+
+/* --- the list --------------------------------------------------------------------- */
+
+static int put_list(struct cli *cli, struct yyjson_val *operations)
+{
+    static const char *const head[] = {"OPERATION", "KIND", "WHAT IT DOES", "FROM"};
+    struct cli_table table = {.columns = 4};
+    bool is_ok = cli_table_row(&table, head);
+    size_t i, max;
+    struct yyjson_val *one;
+
+    yyjson_arr_foreach(operations, i, max, one)
+    {
+        char name[300], kind[40], summary[300], source[100];
+        safe_of(one, "name", name, sizeof name);
+        safe_of(one, "kind", kind, sizeof kind);
+        safe_of(one, "summary", summary, sizeof summary);
+        safe_of(one, "source", source, sizeof source);
+        const char *const cells[] = {name, kind, summary, source};
+        is_ok = is_ok && cli_table_row(&table, cells);
+    }
+    if (is_ok) {
+        cli_table_print(cli, &table);
+    }
+    cli_table_free(&table);
+    return is_ok ? CLI_OK : cli_fail_err(cli, ALK_E_NOMEM, NULL);
+}
+
+static int print_json(struct cli *cli, struct yyjson_val *root)
+{
+    struct yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    return cli_print_json(cli, doc, yyjson_val_mut_copy(doc, root));
+}
+
+static int run_list(struct cli *cli, struct cli_caller *caller, bool names_only)
+{
+    struct yyjson_doc *doc = NULL;
+    size_t i, max;
+    struct yyjson_val *one;
+    int rc = cli_caller_get(caller, "services/list", alk_span_str("{}"), &doc);
+
+    if (rc != CLI_OK) {
+        return rc;
+    }
+    struct yyjson_val *operations = yyjson_obj_get(yyjson_doc_get_root(doc), "operations");
+    if (names_only) {
+        yyjson_arr_foreach(operations, i, max, one)
+        {
+            (void)fprintf(cli->out, "%s\n", text_of(one, "name"));
+        }
+    } else {
+        rc = cli->is_json ? print_json(cli, operations) : put_list(cli, operations);
+    }
+    yyjson_doc_free(doc);
+    return rc;
+}
+
+/* --- the page of one ----------------------------------------------------------------- */
+
+static void heading(struct cli *cli, const char *text)
+{
+    (void)fprintf(cli->out, "\n%s%s%s\n", cli_color(cli, CLI_BOLD), text,
+                  cli_color(cli, CLI_RESET));
+}
+
+static bool is_required(struct yyjson_val *schema, struct yyjson_val *name)
+{
+    struct yyjson_val *list = yyjson_obj_get(schema, "required");
+    size_t i, max;
+    struct yyjson_val *one;
+    yyjson_arr_foreach(list, i, max, one)
+    {
+        if (yyjson_equals_strn(one, yyjson_get_str(name), yyjson_get_len(name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A value as JSON on one line, cut. */
+static void put_value(struct cli *cli, const char *label, struct yyjson_val *v)
+{
+    char text[200];
+    size_t n = 0;
+    char *json = v == NULL ? NULL : yyjson_val_write(v, 0, &n);
+    if (json != NULL) {
+        cli_safe(alk_span(json, n < 150 ? n : 150), text, sizeof text);
+        (void)fprintf(cli->out, ", %s %s%s", label, text, n > 150 ? "..." : "");
+        free(json);
+    }
+}
+
+static void put_properties(struct cli *cli, struct yyjson_val *schema, unsigned level,
+                           bool is_flag);
+
+static void put_property(struct cli *cli, struct yyjson_val *name, struct yyjson_val *property,
+                         bool is_needed, unsigned level, bool is_flag)
+{
+    static const char *const limits[][2] = {
+        {"minimum", "at least"},    {"maximum", "at most"}, {"minLength", "from length"},
+        {"maxLength", "to length"}, {"pattern", "like"},    {"enum", "one of"},
+        {"default", "default"},     {"const", "always"}};
+    unsigned indent = INDENT + 4 * level;
+    char label[200], word[40];
+
+    cli_safe(alk_span(yyjson_get_str(name), yyjson_get_len(name)), label, sizeof label);
+    cli_safe(alk_span_str(cli_field_type_name(property)), word, sizeof word);
+    (void)fprintf(cli->out, "%*s%s%s%s%s  %s%s", (int)indent, "", cli_color(cli, CLI_BOLD),
+                  is_flag && level == 0 ? "--" : "", label, cli_color(cli, CLI_RESET), word,
+                  is_needed ? ", required" : "");
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        put_value(cli, limits[i][1], yyjson_obj_get(property, limits[i][0]));
+    }
+    (void)fputc('\n', cli->out);
+    char help[1024];
+    safe_of(property, "description", help, sizeof help);
+    if (help[0] != '\0') {
+        (void)fprintf(cli->out, "%*s", (int)indent + 4, "");
+        cli_wrap(cli->out, help, indent + 4, indent + 4, WIDTH);
+    }
+    if (level + 1 < LINES_DEEP) {
+        struct yyjson_val *inner = yyjson_obj_get(property, "items");
+        put_properties(cli, inner != NULL ? inner : property, level + 1, false);
+    }
+}
+
+static void put_properties(struct cli *cli, struct yyjson_val *schema, unsigned level, bool is_flag)
+{
+    size_t i, max;
+    struct yyjson_val *key, *val;
+    yyjson_obj_foreach(yyjson_obj_get(schema, "properties"), i, max, key, val)
+    {
+        put_property(cli, key, val, is_required(schema, key), level, is_flag);
+    }
+}
+
+static void put_schema(struct cli *cli, const char *title, struct yyjson_val *schema, bool is_flag)
+{
+    if (schema == NULL || yyjson_is_null(schema)) {
+        return;
+    }
+    heading(cli, title);
+    if (yyjson_obj_size(yyjson_obj_get(schema, "properties")) > 0) {
+        put_properties(cli, schema, 0, is_flag);
+        return;
+    }
+    char description[1024];
+    safe_of(schema, "description", description, sizeof description);
+    (void)fprintf(cli->out, "%*s%s%s%s\n", INDENT, "",
+                  yyjson_is_bool(schema) ? "anything" : cli_field_type_name(schema),
+                  description[0] == '\0' ? "" : ": ", description);
+}
+
+static void put_errors(struct cli *cli, struct yyjson_val *errors)
+{
+    size_t i, max;
+    struct yyjson_val *one;
+    if (yyjson_arr_size(errors) == 0) {
+        return;
+    }
+    heading(cli, "ERRORS");
+    yyjson_arr_foreach(errors, i, max, one)
+    {
+        char code[100], summary[300];
+        safe_of(one, "code", code, sizeof code);
+        safe_of(one, "summary", summary, sizeof summary);
+        (void)fprintf(cli->out, "%*s%s  %s\n", INDENT, "", code, summary);
+    }
+}
+
+static void put_example(struct cli *cli, const struct cli_args *args, struct yyjson_val *root)
+{
+    struct yyjson_val *input = yyjson_obj_get(root, "input");
+    size_t i, max;
+    struct yyjson_val *key, *val;
+    const char *kind = text_of(root, "kind");
+
+    heading(cli, "TRY IT");
+    (void)fprintf(cli->out, "%*salknet %s %s %s", INDENT, "",
+                  strcmp(kind, "subscription") == 0 ? "subscribe" : "call", cli_value(args, 0),
+                  cli_value(args, 1));
+    yyjson_obj_foreach(yyjson_obj_get(input, "properties"), i, max, key, val)
+    {
+        if (is_required(input, key)) {
+            char name[100];
+            cli_safe(alk_span(yyjson_get_str(key), yyjson_get_len(key)), name, sizeof name);
+            (void)fprintf(cli->out, " --%s %s", name,
+                          cli_field_type(val) == CLI_FIELD_NUMBER ? "1" : "...");
+        }
+    }
+    (void)fputc('\n', cli->out);
+}
+
+static void put_page(struct cli *cli, const struct cli_args *args, struct yyjson_val *root)
+{
+    char name[300], summary[300], help[4200], kind[40];
+    safe_of(root, "name", name, sizeof name);
+    safe_of(root, "summary", summary, sizeof summary);
+    safe_of(root, "help", help, sizeof help);
+    safe_of(root, "kind", kind, sizeof kind);
+    (void)fprintf(cli->out, "%s%s%s (%s): %s\n", cli_color(cli, CLI_BOLD), name,
+                  cli_color(cli, CLI_RESET), kind, summary);
+    if (help[0] != '\0') {
+        (void)fputc('\n', cli->out);
+        cli_wrap(cli->out, help, 0, 0, WIDTH);
+    }
+    put_schema(cli, "INPUT", yyjson_obj_get(root, "input"), true);
+    put_schema(cli, strcmp(kind, "subscription") == 0 ? "EACH ANSWER" : "OUTPUT",
+               yyjson_obj_get(root, "output"), false);
+    put_errors(cli, yyjson_obj_get(root, "errors"));
+    put_example(cli, args, root);
+}
+
+static int run_page(struct cli *cli, const struct cli_args *args, struct cli_caller *caller)
+{
+    struct yyjson_doc *doc = NULL;
+    struct alk_buf input;
+
+    alk_buf_init(&input, NULL, 4096);
+    (void)alk_buf_put_str(&input, "{\"name\":");
+    (void)alk_buf_put_json(&input, alk_span_str(cli_value(args, 1)));
+    (void)alk_buf_put_str(&input, "}");
+    int rc = cli_caller_get(caller, "services/schema", alk_buf_span(&input), &doc);
+    if (rc == CLI_OK && cli->is_json) {
+        rc = print_json(cli, yyjson_doc_get_root(doc));
+    } else if (rc == CLI_OK) {
+        put_page(cli, args, yyjson_doc_get_root(doc));
+    }
+    yyjson_doc_free(doc);
+    alk_buf_fini(&input);
+    return rc;
+}
+
+static int run_ops(struct cli *cli, const struct cli_args *args)
+{
+    struct cli_caller caller;
+    int rc = cli_caller_open(cli, args, cli_value(args, 0), NULL, &caller);
+    if (rc == CLI_OK) {
+        rc = cli_value(args, 1) != NULL ? run_page(cli, args, &caller)
+                                        : run_list(cli, &caller, cli_has(args, "names"));
+    }
+    cli_caller_close(&caller);
+    return rc;
+}
+
+const struct cli_command cli_ops_command = {
+    .name = "ops",
+    .summary = "list the operations of a node, or explain one",
+    .purpose = "Lists the operations of a node that you may call, with those of its workers. With "
+               "the name of one it prints a page about it, made from its schemas: fields, limits, "
+               "answers, errors.",
+    .sets = {cli_node_opts,
+             (const struct cli_opt[]){
+                 {.name = "names", .help = "Print the names alone, one per line."}, {.name = NULL}},
+             cli_json_opts},
+    .args =
+        (const struct cli_arg[]){
+            {"NODE", CLI_NODE, .help = "The node: alknet://KEY@HOST:PORT, HOST:PORT or a name."},
+            {"OPERATION", CLI_OPERATION, .is_optional = true, .help = "The one to explain."},
+            {.name = NULL}},
+    .examples =
+        (const struct cli_example[]){{"alknet ops home", "what can be called there"},
+                                     {"alknet ops home fs/read", "how one is called"},
+                                     {"alknet ops home --json | jq -r '.[].name'", "for a program"},
+                                     {NULL, NULL}},
+    .run = run_ops};

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* alknet publish */
+#include "caller.h"
+#include "commands.h"
+
+#include "base/text.h"
+#include "core/frame.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+/* Events under way when they come line by line. */
+#define WINDOW     64
+#define LINE_BYTES ((size_t)1 << 20)
+
+struct publish {
+    struct cli *cli;
+    const struct cli_args *args;
+    struct cli_caller caller;
+    struct alk_buf in; /* of standard input, not sent yet */
+    struct cli_answer answers[WINDOW];
+    uint64_t sent, acknowledged;
+    bool has_end;
+    int status;
+};
+
+/* {"topic", "data", "event_id"?} */
+static alk_err build(struct publish *p, struct alk_span data, struct alk_buf *ret)
+{
+    const char *id = cli_get(p->args, "id");
+    (void)alk_buf_put_str(ret, "{\"topic\":");
+    (void)alk_buf_put_json(ret, alk_span_str(cli_value(p->args, 1)));
+    (void)alk_buf_put_str(ret, ",\"data\":");
+    (void)alk_buf_put(ret, data);
+    if (id != NULL) {
+        (void)alk_buf_put_str(ret, ",\"event_id\":");
+        (void)alk_buf_put_json(ret, alk_span_str(id));
+    }
+    (void)alk_buf_put_str(ret, "}");
+    return ret->err;
+}
+
+static int check_json(struct publish *p, struct alk_span data)
+{
+    struct yyjson_doc *doc = NULL;
+    alk_err err = alk_json_parse(data, &doc);
+    yyjson_doc_free(doc);
+    return err == ALK_OK
+               ? CLI_OK
+               : cli_fail(p->cli, CLI_USAGE, "the data of event %" PRIu64 " is not JSON: %s",
+                          p->sent + 1, alk_err_text(err));
+}
+
+static int start(struct publish *p, struct alk_span data, struct cli_answer *answer)
+{
+    struct alk_buf input;
+    int rc = check_json(p, data);
+    if (rc != CLI_OK) {
+        return rc;
+    }
+    alk_buf_init(&input, NULL, LINE_BYTES + 4096);
+    alk_err err = build(p, data, &input);
+    if (err == ALK_OK) {
+        const struct alk_ask ask = {
+            .struct_size = sizeof ask, .op = "events/publish", .input = alk_buf_span(&input)};
+        *answer = (struct cli_answer){0};
+        err = cli_caller_start(&p->caller, &ask, answer);
+    }
+    alk_buf_fini(&input);
+    if (err != ALK_OK) {
+        return cli_fail_err(p->cli, err, NULL);
+    }
+    p->sent++;
+    return CLI_OK;
+}
+
+static uint64_t seq_of(const struct cli_answer *a)
+{
+    struct yyjson_doc *doc = NULL;
+    uint64_t seq = 0;
+    if (alk_json_parse(alk_buf_span(&a->output), &doc) == ALK_OK) {
+        struct yyjson_val *v = yyjson_obj_get(yyjson_doc_get_root(doc), "seq");
+        /* Numbers stand as in the text. */
+        (void)alk_span_u64(alk_span(yyjson_get_raw(v), yyjson_get_len(v)), UINT64_MAX, &seq);
+        seq = seq == 0 ? yyjson_get_uint(v) : seq;
+    }
+    yyjson_doc_free(doc);
+    return seq;
+}
+
+/* The answer to the oldest event. */
+static int finish(struct publish *p, struct cli_answer *a)
+{
+    int rc = cli_caller_wait(&p->caller, &a->is_over);
+    if (rc == CLI_OK) {
+        rc = cli_caller_tell(&p->caller, "events/publish", a);
+    }
+    if (rc == CLI_OK) {
+        p->acknowledged++;
+        if (p->cli->is_json) {
+            (void)fwrite(alk_buf_span(&a->output).p, 1, alk_buf_len(&a->output), p->cli->out);
+            (void)fputc('\n', p->cli->out);
+        } else {
+            (void)fprintf(p->cli->out, "%" PRIu64 "\n", seq_of(a));
+        }
+    }
+    cli_answer_fini(a);
+    return rc;
+}
+
+/* The next line of standard input; ALK_END. */
+static alk_err next_line(struct publish *p, struct alk_span *ret)
+{
+    for (;;) {
+        struct alk_span have = alk_buf_span(&p->in);
+        const uint8_t *end = have.n == 0 ? NULL : (const uint8_t *)memchr(have.p, '\n', have.n);
+        if (end != NULL || (p->has_end && have.n > 0)) {
+            *ret = alk_span(have.p, end == NULL ? have.n : (size_t)(end - have.p));
+            return ALK_OK;
+        }
+        if (p->has_end) {
+            return ALK_END;
+        }
+        uint8_t *room = alk_buf_reserve(&p->in, 65536);
+        if (room == NULL) {
+            return ALK_E_TOO_BIG;
+        }
+        ssize_t n = read(STDIN_FILENO, room, 65536);
+        if (n < 0 && errno != EINTR) {
+            return ALK_E_IO;
+        }
+        p->has_end = n == 0;
+        alk_buf_added(&p->in, n > 0 ? (size_t)n : 0);
+    }
+}
+
+static void drop_line(struct publish *p, size_t n)
+{
+    size_t held = alk_buf_len(&p->in);
+    alk_buf_consume(&p->in, n < held ? n + 1 : held);
+}
+
+static int publish_lines(struct publish *p)
+{
+    struct alk_span line;
+    uint64_t first = 0;
+    alk_err err = ALK_OK;
+    int rc = CLI_OK;
+
+    while (rc == CLI_OK && (err = next_line(p, &line)) == ALK_OK) {
+        size_t n = line.n;
+        if (alk_span_trim(line).n > 0) {
+            if (p->sent - first == WINDOW) {
+                rc = finish(p, &p->answers[first++ % WINDOW]);
+            }
+            if (rc == CLI_OK) {
+                rc = start(p, line, &p->answers[p->sent % WINDOW]);
+            }
+        }
+        drop_line(p, n);
+    }
+    for (; first < p->sent; first++) {
+        int one =
+            rc == CLI_OK || p->caller.is_open ? finish(p, &p->answers[first % WINDOW]) : CLI_FAILED;
+        rc = rc == CLI_OK ? one : rc;
+    }
+    if (rc == CLI_OK && err != ALK_END) {
+        rc = cli_fail(p->cli, CLI_FAILED, "cannot read standard input: %s",
+                      err == ALK_E_TOO_BIG ? "a line is longer than 1 MiB" : alk_err_text(err));
+    }
+    return rc;
+}
+
+static int run_publish(struct cli *cli, const struct cli_args *args)
+{
+    struct publish p = {.cli = cli, .args = args};
+    const char *data = cli_value(args, 2) == NULL ? "null" : cli_value(args, 2);
+
+    if (strcmp(data, "-") == 0 && cli_has(args, "id")) {
+        return cli_usage(cli->err, args, "--id names one event; with - there may be many");
+    }
+    alk_buf_init(&p.in, NULL, LINE_BYTES + 65536);
+    int rc = cli_caller_open(cli, args, cli_value(args, 0), NULL, &p.caller);
+    if (rc == CLI_OK && strcmp(data, "-") == 0) {
+        rc = publish_lines(&p);
+    } else if (rc == CLI_OK) {
+        rc = start(&p, alk_span_str(data), &p.answers[0]);
+        if (rc == CLI_OK) {
+            rc = finish(&p, &p.answers[0]);
+        }
+    }
+    cli_caller_close(&p.caller);
+    alk_buf_fini(&p.in);
+    return rc;
+}
+
+const struct cli_command cli_publish_command = {
+    .name = "publish",
+    .summary = "publish an event to a topic of a node",
+    .purpose = "Publishes an event and prints its number once the node has it: for a topic that is "
+               "kept, once it is on disk. With - each line of standard input is the data of one "
+               "event.",
+    .sets = {cli_node_opts,
+             (const struct cli_opt[]){
+                 {.name = "id",
+                  .value = "ID",
+                  .help = "A name of your choice for the event. Published again within two "
+                          "minutes under the same name, it is not a second event."},
+                 {.name = NULL}},
+             cli_json_opts},
+    .args =
+        (const struct cli_arg[]){
+            {"NODE", CLI_NODE, .help = "The node: alknet://KEY@HOST:PORT, HOST:PORT or a name."},
+            {"TOPIC", CLI_WORD, .help = "1 to 16 parts of A-Z a-z 0-9 _ - with dots between."},
+            {"JSON", CLI_WORD, .is_optional = true,
+             .help = "The data; - reads events line by line. Default: null."},
+            {.name = NULL}},
+    .examples =
+        (const struct cli_example[]){
+            {"alknet publish home builds.done '{\"commit\": \"4f2a\"}'", "one event"},
+            {"tail -f log.jsonl | alknet publish home logs.web -", "an event per line"},
+            {NULL, NULL}},
+    .run = run_publish};

@@ -307,6 +307,69 @@ static void composed_calls_time_out_with_their_parent(void **state)
     ops_world_fini(&t.w);
 }
 
+/* --- many ------------------------------------------------------------------------ */
+
+/* Waits, and ends itself when it is cancelled. */
+static void crowd_cancelled(void *ctx, struct alk_request *r)
+{
+    unsigned *cancelled = ctx;
+    ++*cancelled;
+    alk_request_fail(r, ALK_OPS_ABORTED, NULL);
+}
+
+static void crowd_wait(void *ctx, struct alk_request *r)
+{
+    static const struct alk_request_calls calls = {.cancelled = crowd_cancelled};
+    alk_request_on(r, &calls, ctx);
+}
+
+static void crowd_call(void *ctx, struct alk_request *r)
+{
+    static const struct alk_child_calls none = {.ended = NULL};
+    struct alk_child_options o = {.struct_size = sizeof o, .op = "t/wait"};
+    struct alk_child *child = NULL;
+    crowd_wait(ctx, r);
+    check_err(alk_request_call(r, &o, &none, NULL, &child), ALK_OK);
+}
+
+static void a_thousand_calls_cancelled_half_way_leave_nothing(void **state)
+{
+    enum { N = 1000 };
+    static const char *const calls[] = {"t/wait", NULL};
+    static struct ops_call c[N];
+    struct test_mem t;
+    unsigned parents = 0, children = 0;
+    struct ops_world w = {.loop = NULL};
+    (void)state;
+    test_mem_init(&t, 0);
+    struct alk_ops_options options = {.struct_size = sizeof options, .mem = &t.mem};
+    ops_world_init(&w, &options);
+    ops_world_add(&w, (struct alk_op){.name = "t/wait", .flags = ALK_OP_PUBLIC, .fn = crowd_wait},
+                  &children);
+    ops_world_add(
+        &w,
+        (struct alk_op){.name = "t/call", .flags = ALK_OP_PUBLIC, .fn = crowd_call, .calls = calls},
+        &parents);
+    size_t before = t.live;
+    for (size_t i = 0; i < N; i++) {
+        ops_start(&w, &c[i], NULL, "t/call", "{\"some\":[\"input\"]}");
+        if (i == N / 2) {
+            ops_world_run(&w); /* the first half has children, the second has not begun */
+        }
+    }
+    assert_true(t.live <= before + 4 * N); /* two requests, a child, a timer's none */
+    for (size_t i = 0; i < N; i++) {
+        alk_request_cancel(c[i].request);
+        assert_string_equal(c[i].heard, "");
+    }
+    ops_world_run(&w);
+    assert_int_equal(parents, N / 2 + 1);
+    assert_int_equal(children, N / 2 + 1);
+    assert_int_equal(t.live, before);
+    ops_world_fini(&w);
+    test_mem_check(&t);
+}
+
 /* --- memory --------------------------------------------------------------------- */
 
 static alk_err compose_with(const struct alk_mem *mem, void *ctx)
@@ -360,6 +423,7 @@ int main(void)
         cmocka_unit_test(a_child_may_be_cancelled_and_the_parent_end_while_it_is_told_an_answer),
         cmocka_unit_test(what_is_composed_after_a_cancel_never_begins),
         cmocka_unit_test(composed_calls_time_out_with_their_parent),
+        cmocka_unit_test(a_thousand_calls_cancelled_half_way_leave_nothing),
         cmocka_unit_test(lack_of_memory_is_told_and_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

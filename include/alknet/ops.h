@@ -115,7 +115,8 @@ struct alk_ops_options {
 };
 ALK_NODISCARD ALK_API alk_err alk_ops_new(const struct alk_ops_options *options,
                                           struct alk_ops **ret);
-/* All requests must have ended. */
+/* New requests are not possible any more; the memory goes with the last one that is
+ * still under way. NULL is allowed. */
 ALK_API void alk_ops_free(struct alk_ops *ops);
 
 /* Copies *op with all its texts; `release(ctx)` is called also when it fails.

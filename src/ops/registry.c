@@ -347,6 +347,7 @@ alk_err alk_ops_new(const struct alk_ops_options *options, struct alk_ops **ret)
     if (ops == NULL) {
         return ALK_E_NOMEM;
     }
+    atomic_init(&ops->refs, 1);
     ops->mem = options->mem;
     ops->timeout_ms = options->timeout_ms == 0 ? 30000 : options->timeout_ms;
     ops->timeout_max_ms = options->timeout_max_ms == 0 ? 600000 : options->timeout_max_ms;
@@ -391,9 +392,21 @@ void alk_ops_free(struct alk_ops *ops)
         }
         clear_slot(ops, slot);
     }
-    alk_map_fini(&ops->slots);
-    (void)pthread_rwlock_destroy(&ops->lock);
-    alk_free(ops->mem, ops);
+    alk_ops_unref(ops);
+}
+
+void alk_ops_ref(struct alk_ops *ops)
+{
+    (void)atomic_fetch_add_explicit(&ops->refs, 1, memory_order_relaxed);
+}
+
+void alk_ops_unref(struct alk_ops *ops)
+{
+    if (atomic_fetch_sub_explicit(&ops->refs, 1, memory_order_acq_rel) == 1) {
+        alk_map_fini(&ops->slots);
+        (void)pthread_rwlock_destroy(&ops->lock);
+        alk_free(ops->mem, ops);
+    }
 }
 
 void alk_ops_set_audit(struct alk_ops *ops, void (*fn)(void *ctx, const struct alk_ops_audit *a),

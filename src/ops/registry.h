@@ -61,6 +61,7 @@ struct alk_op_provider {
 };
 
 struct alk_ops {
+    atomic_size_t refs; /* the owner's, and one per request */
     const struct alk_mem *mem;
     uint64_t timeout_ms, timeout_max_ms;
     bool check_outputs;
@@ -74,6 +75,9 @@ struct alk_ops {
     alk_log_fn *log;
     void *log_ctx;
 };
+
+void alk_ops_ref(struct alk_ops *ops);
+void alk_ops_unref(struct alk_ops *ops);
 
 /* A provider and what is held of it. */
 struct alk_op_pick {

@@ -170,6 +170,7 @@ alk_err alk_request_new(struct alk_ops *ops, const struct alk_start_spec *spec,
     r->rights.n = 0;
     r->magic = ALK_REQUEST_MAGIC;
     r->ops = ops;
+    alk_ops_ref(ops);
     r->loop = spec->loop;
     fill_block(r, spec, name, input);
     if (name.n == spec->op.n) {
@@ -221,8 +222,10 @@ static void request_free(struct alk_request *r)
         alk_identity_unref(r->rights.holders[i]);
     }
     alk_identity_unref(r->caller);
+    struct alk_ops *ops = r->ops;
     r->magic = 0;
-    alk_free(r->ops->mem, r);
+    alk_free(ops->mem, r);
+    alk_ops_unref(ops);
 }
 
 bool alk_request_settle(struct alk_request *r)

@@ -648,9 +648,30 @@ static void lack_of_memory_is_told_and_leaks_nothing(void **state)
     oom_sweep(run_with, NULL);
 }
 
+static void a_request_may_end_after_the_registry_was_freed(void **state)
+{
+    struct ops_world w;
+    struct slow s = {.begun = 0};
+    struct ops_call c = {.full = 0};
+    (void)state;
+    ops_world_init(&w, NULL);
+    ops_world_add(&w, slow_op, &s);
+    ops_ask(&w, &c, NULL, "test/slow", "{}");
+    struct alk_request *r = s.request;
+    alk_request_cancel(c.request);
+    alk_ops_free(w.ops);
+    w.ops = NULL;
+    assert_int_equal(s.released, 0); /* the request still uses it */
+    ops_world_run(&w);
+    alk_request_fail(r, ALK_OPS_ABORTED, NULL);
+    assert_int_equal(s.released, 1);
+    ops_world_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_may_end_after_the_registry_was_freed),
         cmocka_unit_test(a_call_is_answered_once_and_not_inside_start),
         cmocka_unit_test(requests_begin_in_the_order_of_starting),
         cmocka_unit_test(input_is_checked_and_the_mistakes_are_told),

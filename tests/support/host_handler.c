@@ -291,7 +291,7 @@ static void act(struct job *j, struct alk_stream *s, const char *word)
         (void)err;
         alk_stream_finish(s);
     } else if (strcmp(word, "slow") == 0) {
-        j->is_echo = false; /* reads nothing more */
+        say(s, word); /* and reads nothing more */
     } else if (!probe(s, word)) {
         j->is_echo = true;
         say(s, word);

@@ -346,6 +346,12 @@ void host_peer_resume(struct host_peer *p)
     }
 }
 
+bool host_peer_has_some(void *peer)
+{
+    const struct host_peer *p = peer;
+    return p->total > 0;
+}
+
 bool host_peer_is_over(void *peer)
 {
     const struct host_peer *p = peer;

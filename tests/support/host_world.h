@@ -79,6 +79,7 @@ void host_peer_write(struct host_peer *p, const char *text);
 void host_peer_write_pattern(struct host_peer *p, size_t n, bool finishes);
 void host_peer_resume(struct host_peer *p);
 /* Conditions. */
+bool host_peer_has_some(void *peer); /* something was read */
 bool host_peer_is_over(void *peer);  /* end or reset seen */
 bool host_peer_is_closed(void *peer);
 /* Sum and bytes of the pattern. */

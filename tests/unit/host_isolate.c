@@ -47,7 +47,7 @@ static void bulk_goes_both_ways(void **state)
     (void)state;
     host_begin(&w, "{}", host_patient);
     host_ask(&w, &p, "x");
-    host_world_run(&w, 50);
+    host_world_until(&w, host_peer_has_some, &p); /* the word is read apart from what follows */
     host_peer_write_pattern(&p, 16 << 20, true);
     host_world_until(&w, host_peer_is_over, &p);
     assert_true(p.has_end);
@@ -96,7 +96,7 @@ static void a_host_that_reads_nothing_stops_the_writer(void **state)
     (void)state;
     host_begin(&w, "{}", host_patient);
     host_ask(&w, &p, "slow");
-    host_world_run(&w, 50);
+    host_world_until(&w, host_peer_has_some, &p);
     host_peer_write_pattern(&p, 64 << 20, false);
     uint64_t before;
     do {
@@ -126,7 +126,7 @@ static void resets_and_stops_cross_with_their_codes(void **state)
     alk_stream_close(p.stream, 0);
 
     host_ask(&w, &p, "echo");
-    host_world_run(&w, 50);
+    host_world_until(&w, host_peer_has_some, &p);
     alk_stream_reset(p.stream, 79);
     host_until_log(&w, "reset by the peer: 79");
 

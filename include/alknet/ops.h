@@ -115,8 +115,9 @@ struct alk_ops_options {
 };
 ALK_NODISCARD ALK_API alk_err alk_ops_new(const struct alk_ops_options *options,
                                           struct alk_ops **ret);
-/* New requests are not possible any more; the memory goes with the last one that is
- * still under way. NULL is allowed. */
+/* Nothing can be started any more; requests that are under way go on until their
+ * operations end them, and the log and audit hooks are not called for them. NULL is
+ * allowed. */
 ALK_API void alk_ops_free(struct alk_ops *ops);
 
 /* Copies *op with all its texts; `release(ctx)` is called also when it fails.

@@ -161,6 +161,8 @@ struct alk_ops_audit {
 struct alk_audit_record;
 /* What it says, as a record of the audit log; borrows from the request. */
 void alk_ops_audit_fill(const struct alk_ops_audit *a, struct alk_audit_record *ret);
+/* fn must not add, remove or find operations. After setting NULL it runs no more; the
+ * same holds for the log. */
 void alk_ops_set_audit(struct alk_ops *ops, void (*fn)(void *ctx, const struct alk_ops_audit *a),
                        void *ctx);
 

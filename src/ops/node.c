@@ -244,6 +244,7 @@ static void stop(void *part)
     struct alk_node *node = part;
 
     remove_ops(node, OPS + 1);
+    node->ops = NULL; /* answers may still be on their way, see on_metrics */
     alk_node_logs_stop(node);
     alk_node_unref(node);
 }

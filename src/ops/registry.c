@@ -15,6 +15,15 @@ void alk_op_slot_unref(struct alk_op_slot *slot)
     }
 }
 
+void alk_ops_unref(struct alk_ops *ops)
+{
+    if (atomic_fetch_sub_explicit(&ops->refs, 1, memory_order_acq_rel) == 1) {
+        alk_map_fini(&ops->slots);
+        (void)pthread_rwlock_destroy(&ops->lock);
+        alk_free(ops->mem, ops);
+    }
+}
+
 static void provider_unref(struct alk_op_provider *p)
 {
     if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) {
@@ -23,9 +32,10 @@ static void provider_unref(struct alk_op_provider *p)
     if (p->slot != NULL) {
         alk_op_slot_unref(p->slot);
     }
-    const struct alk_mem *mem = p->ops->mem;
+    struct alk_ops *ops = p->ops;
     alk_op_copy_free(p->copy);
-    alk_free(mem, p);
+    alk_free(ops->mem, p);
+    alk_ops_unref(ops);
 }
 
 static void provider_unuse(struct alk_op_provider *p)
@@ -259,6 +269,7 @@ alk_err alk_ops_add_provider(struct alk_ops *ops, const struct alk_op *op, const
         return ALK_E_NOMEM;
     }
     p->ops = ops;
+    (void)atomic_fetch_add_explicit(&ops->refs, 1, memory_order_relaxed);
     p->copy = copy;
     p->ctx = ctx;
     p->is_remote = source != NULL;
@@ -347,8 +358,8 @@ alk_err alk_ops_new(const struct alk_ops_options *options, struct alk_ops **ret)
     if (ops == NULL) {
         return ALK_E_NOMEM;
     }
-    atomic_init(&ops->refs, 1);
     ops->mem = options->mem;
+    atomic_store(&ops->refs, 1);
     ops->timeout_ms = options->timeout_ms == 0 ? 30000 : options->timeout_ms;
     ops->timeout_max_ms = options->timeout_max_ms == 0 ? 600000 : options->timeout_max_ms;
     ops->check_outputs = options->check_outputs;
@@ -363,7 +374,7 @@ alk_err alk_ops_new(const struct alk_ops_options *options, struct alk_ops **ret)
     return ALK_OK;
 }
 
-/* Empties a slot without the lock: nobody uses the registry any more. */
+/* Empties a slot without the lock: nobody starts anything any more. */
 static void clear_slot(struct alk_ops *ops, struct alk_op_slot *slot)
 {
     struct alk_link *l;
@@ -392,41 +403,53 @@ void alk_ops_free(struct alk_ops *ops)
         }
         clear_slot(ops, slot);
     }
+    alk_ops_set_audit(ops, NULL, NULL); /* whoever listens goes with the owner */
+    alk_ops_set_log(ops, NULL, NULL);
     alk_ops_unref(ops);
 }
 
-void alk_ops_ref(struct alk_ops *ops)
-{
-    (void)atomic_fetch_add_explicit(&ops->refs, 1, memory_order_relaxed);
-}
-
-void alk_ops_unref(struct alk_ops *ops)
-{
-    if (atomic_fetch_sub_explicit(&ops->refs, 1, memory_order_acq_rel) == 1) {
-        alk_map_fini(&ops->slots);
-        (void)pthread_rwlock_destroy(&ops->lock);
-        alk_free(ops->mem, ops);
-    }
-}
+/* --- hooks -------------------------------------------------------------------- */
 
 void alk_ops_set_audit(struct alk_ops *ops, void (*fn)(void *ctx, const struct alk_ops_audit *a),
                        void *ctx)
 {
+    (void)pthread_rwlock_wrlock(&ops->lock);
     ops->audit = fn;
     ops->audit_ctx = ctx;
+    atomic_store(&ops->is_audited, fn != NULL);
+    (void)pthread_rwlock_unlock(&ops->lock);
 }
 
 void alk_ops_set_log(struct alk_ops *ops, alk_log_fn *fn, void *ctx)
 {
+    (void)pthread_rwlock_wrlock(&ops->lock);
     ops->log = fn;
     ops->log_ctx = ctx;
+    (void)pthread_rwlock_unlock(&ops->lock);
 }
 
-void alk_ops_complain(const struct alk_ops *ops, const char *op, const char *what)
+void alk_ops_audit_request(struct alk_ops *ops, const struct alk_request *r, const char *code)
+{
+    struct alk_ops_audit a = {.request = r, .code = code};
+
+    if (!atomic_load_explicit(&ops->is_audited, memory_order_relaxed)) {
+        return;
+    }
+    (void)pthread_rwlock_rdlock(&ops->lock);
+    if (ops->audit != NULL) {
+        ops->audit(ops->audit_ctx, &a);
+    }
+    (void)pthread_rwlock_unlock(&ops->lock);
+}
+
+void alk_ops_complain(struct alk_ops *ops, const char *op, const char *what)
 {
     char line[512];
+
+    (void)snprintf(line, sizeof line, "%s: %s", op, what);
+    (void)pthread_rwlock_rdlock(&ops->lock);
     if (ops->log != NULL) {
-        (void)snprintf(line, sizeof line, "%s: %s", op, what);
         ops->log(ops->log_ctx, ALK_LOG_ERROR, "ops", line);
     }
+    (void)pthread_rwlock_unlock(&ops->lock);
 }

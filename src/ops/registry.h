@@ -61,8 +61,8 @@ struct alk_op_provider {
 };
 
 struct alk_ops {
-    atomic_size_t refs; /* the owner's, and one per request */
     const struct alk_mem *mem;
+    atomic_uint refs; /* the owner's, and one for each provider */
     uint64_t timeout_ms, timeout_max_ms;
     bool check_outputs;
     pthread_rwlock_t lock;
@@ -70,13 +70,19 @@ struct alk_ops {
     uint64_t id_base;     /* of request ids */
     atomic_uint_fast64_t id_next;
     atomic_uint_fast64_t unknown; /* requests for names that are not there */
+    /* Under the lock, so that they rest once they were taken back. */
+    atomic_bool is_audited;
     void (*audit)(void *ctx, const struct alk_ops_audit *a);
     void *audit_ctx;
     alk_log_fn *log;
     void *log_ctx;
 };
 
-void alk_ops_ref(struct alk_ops *ops);
+/* The memory of a registry, for those that hold no provider of it. */
+static inline void alk_ops_ref(struct alk_ops *ops)
+{
+    (void)atomic_fetch_add_explicit(&ops->refs, 1, memory_order_relaxed);
+}
 void alk_ops_unref(struct alk_ops *ops);
 
 /* A provider and what is held of it. */
@@ -95,8 +101,10 @@ ALK_NODISCARD alk_err alk_ops_add_provider(struct alk_ops *ops, const struct alk
                                            const char *source, void *ctx, char *why,
                                            size_t why_size, struct alk_op_provider **ret);
 
+/* To the audit hook. code NULL: allowed. */
+void alk_ops_audit_request(struct alk_ops *ops, const struct alk_request *r, const char *code);
 /* One line at level error. */
-void alk_ops_complain(const struct alk_ops *ops, const char *op, const char *what);
+void alk_ops_complain(struct alk_ops *ops, const char *op, const char *what);
 
 /* --- access (access.c): pure ------------------------------------------------- */
 

@@ -170,13 +170,16 @@ alk_err alk_request_new(struct alk_ops *ops, const struct alk_start_spec *spec,
     r->rights.n = 0;
     r->magic = ALK_REQUEST_MAGIC;
     r->ops = ops;
-    alk_ops_ref(ops);
     r->loop = spec->loop;
     fill_block(r, spec, name, input);
     if (name.n == spec->op.n) {
         r->pick = alk_ops_pick(ops, name, NULL);
     }
-    r->op = r->pick.provider == NULL ? NULL : &r->pick.provider->copy->op;
+    if (r->pick.provider != NULL) {
+        r->op = &r->pick.provider->copy->op; /* which keeps the registry, too */
+    } else {
+        alk_ops_ref(ops);
+    }
     r->face = face;
     r->face_ctx = ctx;
     r->auth = spec->auth;
@@ -212,20 +215,24 @@ alk_err alk_ops_start(struct alk_ops *ops, const struct alk_start_spec *spec,
 
 static void request_free(struct alk_request *r)
 {
+    const struct alk_mem *mem = r->ops->mem;
+
     ALK_ASSERT(alk_list_is_empty(&r->children));
     alk_loop_soon_cancel(&r->soon);
     alk_timer_stop(r->loop, &r->timer);
     yyjson_doc_free(r->doc);
     alk_out_fini(&r->out);
-    alk_op_pick_drop(r->pick);
+    if (r->pick.provider != NULL) {
+        alk_op_pick_drop(r->pick); /* the registry may go with it */
+    } else {
+        alk_ops_unref(r->ops);
+    }
     for (unsigned i = 0; i < r->rights.n; i++) {
         alk_identity_unref(r->rights.holders[i]);
     }
     alk_identity_unref(r->caller);
-    struct alk_ops *ops = r->ops;
     r->magic = 0;
-    alk_free(ops->mem, r);
-    alk_ops_unref(ops);
+    alk_free(mem, r);
 }
 
 bool alk_request_settle(struct alk_request *r)
@@ -238,14 +245,6 @@ bool alk_request_settle(struct alk_request *r)
 }
 
 /* --- running ------------------------------------------------------------------ */
-
-static void audit(const struct alk_request *r, const char *code)
-{
-    if (r->ops->audit != NULL) {
-        struct alk_ops_audit a = {.request = r, .code = code};
-        r->ops->audit(r->ops->audit_ctx, &a);
-    }
-}
 
 static void count_refused(struct alk_request *r, const char *code)
 {
@@ -280,7 +279,7 @@ static void begin(struct alk_request *r)
 
     r->has_begun = true;
     r->revoked = NULL;
-    audit(r, code);
+    alk_ops_audit_request(r->ops, r, code);
     if (code == NULL) {
         (void)atomic_fetch_add_explicit(&r->pick.provider->slot->stats.active, 1,
                                         memory_order_relaxed);

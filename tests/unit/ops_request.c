@@ -396,6 +396,33 @@ static void a_face_that_cancels_hears_nothing_and_the_operation_ends_when_it_lik
     ops_world_fini(&w);
 }
 
+static void requests_under_way_outlive_the_registry(void **state)
+{
+    struct ops_world w;
+    struct slow s = {.begun = 0};
+    struct ops_call c = {.full = 0}, late = {.full = 0}, unknown = {.full = 0};
+    const struct alk_identity *ann = ops_somebody("ann", "", NULL);
+    (void)state;
+    ops_world_init(&w, NULL);
+    ops_world_add(&w, slow_op, &s);
+    ops_ask(&w, &c, NULL, "test/slow", "");
+    ops_start(&w, &unknown, ann, "test/unknown", "");
+    ops_start(&w, &late, NULL, "test/slow", ""); /* found already, not begun */
+    alk_ops_free(w.ops);
+    assert_int_equal(s.released, 0);
+    check_err(alk_request_respond(s.request), ALK_OK);
+    assert_string_equal(c.heard, "={}");
+    ops_world_run(&w);
+    assert_int_equal(s.begun, 2);
+    check_err(alk_request_respond(s.request), ALK_OK);
+    assert_string_equal(late.heard, "={}");
+    assert_memory_equal(unknown.heard, "!NOT_FOUND", 10);
+    assert_int_equal(s.released, 1);
+    alk_identity_unref(ann);
+    w.ops = NULL;
+    ops_world_fini(&w);
+}
+
 /* --- subscriptions ------------------------------------------------------------- */
 
 static void put(struct slow *s, int64_t n)
@@ -683,6 +710,7 @@ int main(void)
         cmocka_unit_test(a_timeout_is_told_to_the_caller_and_the_operation_is_cancelled),
         cmocka_unit_test(the_time_is_the_operations_and_the_caller_may_shorten_it),
         cmocka_unit_test(a_face_that_cancels_hears_nothing_and_the_operation_ends_when_it_likes),
+        cmocka_unit_test(requests_under_way_outlive_the_registry),
         cmocka_unit_test(a_subscription_answers_often_and_waits_when_full),
         cmocka_unit_test(a_face_may_cancel_while_it_is_told_an_answer),
         cmocka_unit_test(a_refused_answer_does_not_become_the_details_of_an_error),

@@ -140,6 +140,7 @@ static void call_stop(void *service)
         }
     }
     alk_ops_set_audit(s->ops, NULL, NULL);
+    alk_ops_set_log(s->ops, NULL, NULL);
     if (s->owns_ops) {
         alk_ops_free(s->ops);
     }

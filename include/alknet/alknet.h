@@ -4,6 +4,7 @@
 #define ALKNET_ALKNET_H
 
 #include "alknet/auth.h"
+#include "alknet/call.h"
 #include "alknet/client.h"
 #include "alknet/conf.h"
 #include "alknet/conn.h"
@@ -11,6 +12,7 @@
 #include "alknet/err.h"
 #include "alknet/handler.h"
 #include "alknet/loop.h"
+#include "alknet/ops.h"
 #include "alknet/stream.h"
 #include "alknet/types.h"
 

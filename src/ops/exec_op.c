@@ -205,10 +205,11 @@ struct exec_call {
 
 static void call_free(struct exec_call *c)
 {
-    (void)atomic_fetch_sub(&c->op->instances, 1);
-    op_release(c->op);
+    struct exec_op *op = c->op;
+    (void)atomic_fetch_sub(&op->instances, 1);
     alk_buf_fini(&c->out);
-    alk_free(c->op->mem, c);
+    alk_free(op->mem, c);
+    op_release(op); /* the last, when it was removed meanwhile */
 }
 
 static void say(const struct exec_op *op, const char *text)

@@ -187,6 +187,15 @@ static void op_release(void *ctx)
     }
 }
 
+/* A program of it is no more. It counts until then, also when nobody waits for it: or
+ * whoever aborts his calls could have any number that are slow to end. */
+static void program_gone(void *ctx)
+{
+    struct exec_op *op = (struct exec_op *)ctx;
+    (void)atomic_fetch_sub(&op->instances, 1);
+    op_release(op);
+}
+
 /* --- one run --------------------------------------------------------------- */
 
 struct exec_call {
@@ -206,7 +215,6 @@ struct exec_call {
 static void call_free(struct exec_call *c)
 {
     struct exec_op *op = c->op;
-    (void)atomic_fetch_sub(&op->instances, 1);
     alk_buf_fini(&c->out);
     alk_free(op->mem, c);
     op_release(op); /* the last, when it was removed meanwhile */
@@ -439,7 +447,7 @@ static const struct alk_request_calls request_calls = {on_cancelled, on_writable
 
 static alk_err start_program(struct exec_call *c)
 {
-    const struct exec_op *op = c->op;
+    struct exec_op *op = c->op;
     const struct alk_auth_context *auth = alk_request_auth(c->request);
     struct alk_auth_context who = {.struct_size = sizeof who};
     const struct alk_conf *cwd = alk_conf_get(op->conf, "cwd");
@@ -461,7 +469,9 @@ static alk_err start_program(struct exec_call *c)
                                           .input = alk_request_input(c->request),
                                           .log = op->env->log,
                                           .log_ctx = op->env->log_ctx,
-                                          .name = alk_conf_get_str(op->conf, "name")};
+                                          .name = alk_conf_get_str(op->conf, "name"),
+                                          .gone = program_gone,
+                                          .gone_ctx = op};
         err = alk_run_start(&spec, &run_calls, c, &c->run);
     }
     alk_exec_env_fini(&env);
@@ -482,7 +492,7 @@ static void run_op(void *ctx, struct alk_request *r)
         alk_request_fail(r, ALK_OPS_EXHAUSTED, NULL);
         return;
     }
-    (void)atomic_fetch_add(&op->refs, 1);
+    (void)atomic_fetch_add(&op->refs, 2); /* the call's and the program's */
     c->op = op;
     c->request = r;
     c->is_lines = alk_request_kind(r) == ALK_OP_SUBSCRIPTION;
@@ -490,6 +500,7 @@ static void run_op(void *ctx, struct alk_request *r)
     alk_request_on(r, &request_calls, c);
     alk_err err = start_program(c);
     if (err != ALK_OK) {
+        program_gone(op);
         c->err = err;
         (void)snprintf(c->message, sizeof c->message, "cannot be started: %s", alk_err_text(err));
         finish(c);

@@ -33,6 +33,8 @@ struct alk_run {
     struct alk_loop_end end;
     bool is_paused, has_exited, in_call;
     int status;
+    void (*gone)(void *ctx);
+    void *gone_ctx;
     char name[128];
 };
 
@@ -56,6 +58,9 @@ static void run_free(struct alk_run *run)
     alk_lines_fini(&run->lines);
     if (run->proc != NULL) {
         alk_proc_release(run->proc); /* with what is left of its group */
+    }
+    if (run->gone != NULL) {
+        run->gone(run->gone_ctx);
     }
     alk_free(run->mem, run);
 }
@@ -308,6 +313,8 @@ alk_err alk_run_start(const struct alk_run_spec *spec, const struct alk_run_call
         return err;
     }
     alk_loop_end_add(run->loop, &run->end);
+    run->gone = spec->gone;
+    run->gone_ctx = spec->gone_ctx;
     *ret = run;
     return ALK_OK;
 }

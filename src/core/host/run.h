@@ -40,6 +40,10 @@ struct alk_run_spec {
     alk_log_fn *log;
     void *log_ctx;
     const char *name; /* for the log; borrows until the run is over */
+    /* The program is no more, however that came: also after alk_run_cancel, and before
+     * `ended`. Not called when alk_run_start fails. May be NULL. */
+    void (*gone)(void *ctx);
+    void *gone_ctx;
 };
 /* ALK_OK: `ended` follows, never inside this call. Else as alk_spawner_exec. */
 ALK_NODISCARD alk_err alk_run_start(const struct alk_run_spec *spec,

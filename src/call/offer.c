@@ -2,6 +2,7 @@
 /* Workers: services/offer at the node, alk_peer_offer at the worker. */
 #include "base/mem.h"
 #include "call/relay.h"
+#include "core/auth/identity.h"
 #include "ops/out.h"
 
 #include <pthread.h>
@@ -61,6 +62,18 @@ struct workers {
     const struct alk_conf *rules;
 };
 
+/* What one services/offer rests on: the right of who asked, and the rules. */
+struct alk_offer_grant {
+    struct alk_link in; /* offers->grants */
+    const struct alk_mem *mem;
+    struct alk_offers *offers; /* NULL: over, and freed when its token was looked up */
+    char name_space[NAMES_MAX];
+    char *token; /* NULL: the connection's identity; secret */
+    size_t token_n;
+    const struct alk_conf *rules; /* a reference */
+    bool is_resolving;
+};
+
 /* --- offers ---------------------------------------------------------------- */
 
 struct alk_offers *alk_offers_ref(struct alk_offers *offers)
@@ -76,7 +89,7 @@ void alk_offers_unref(struct alk_offers *offers)
     }
 }
 
-static struct alk_offers *offers_of(struct alk_peer *peer, struct alk_ops *registry)
+static struct alk_offers *offers_of(struct alk_peer *peer, struct workers *w)
 {
     if (peer->offers == NULL) {
         struct alk_offers *o = ALK_NEW(peer->mem, struct alk_offers);
@@ -86,9 +99,11 @@ static struct alk_offers *offers_of(struct alk_peer *peer, struct alk_ops *regis
         atomic_init(&o->refs, 1);
         o->mem = peer->mem;
         o->loop = peer->loop;
-        o->registry = registry;
+        o->registry = w->ops;
+        o->workers = w;
         o->peer = peer;
         alk_list_init(&o->ops);
+        alk_list_init(&o->grants);
         peer->offers = o;
     }
     return peer->offers;
@@ -103,15 +118,41 @@ static void offer_release(void *ctx)
     alk_offers_unref(offers);
 }
 
-static void take_back(struct alk_offers *offers, size_t keep)
+static void remove_op(struct alk_offers *offers, struct alk_offer_op *op)
 {
-    while (offers->count > keep) {
-        struct alk_link *e = offers->ops.head.prev;
-        struct alk_offer_op *op = ALK_CONTAINER(e, struct alk_offer_op, in);
-        alk_list_remove(e);
-        offers->count--;
-        alk_ops_remove_remote(offers->registry, op->provider);
+    alk_list_remove(&op->in);
+    offers->count--;
+    alk_ops_remove_remote(offers->registry, op->provider);
+}
+
+static void grant_free(struct alk_offer_grant *g)
+{
+    alk_list_remove(&g->in);
+    alk_conf_unref(g->rules);
+    g->rules = NULL;
+    g->offers = NULL;
+    if (g->is_resolving) {
+        return;
     }
+    if (g->token != NULL) {
+        alk_free_secret(g->mem, g->token, g->token_n);
+    }
+    alk_free(g->mem, g);
+}
+
+/* It, and all that was offered by it. */
+static void take_back(struct alk_offer_grant *g)
+{
+    struct alk_offers *offers = g->offers;
+    struct alk_link *next;
+    for (struct alk_link *e = alk_list_first(&offers->ops); e != NULL; e = next) {
+        struct alk_offer_op *op = ALK_CONTAINER(e, struct alk_offer_op, in);
+        next = alk_list_next(&offers->ops, e);
+        if (op->grant == g) {
+            remove_op(offers, op);
+        }
+    }
+    grant_free(g);
 }
 
 void alk_offers_end(struct alk_peer *peer)
@@ -120,7 +161,10 @@ void alk_offers_end(struct alk_peer *peer)
     if (offers != NULL) {
         peer->offers = NULL;
         offers->peer = NULL;
-        take_back(offers, 0);
+        struct alk_link *e;
+        while ((e = alk_list_first(&offers->grants)) != NULL) {
+            take_back(ALK_CONTAINER(e, struct alk_offer_grant, in));
+        }
         alk_offers_unref(offers);
     }
 }
@@ -234,9 +278,10 @@ static alk_err read_offered(struct yyjson_val *v, const char *name_space, struct
     return ALK_OK;
 }
 
-static alk_err add_offered(struct alk_offers *offers, const struct offered *o, const char *source,
-                           char *why, size_t why_size)
+static alk_err add_offered(const struct alk_offer_grant *g, const struct offered *o,
+                           const char *source, char *why, size_t why_size)
 {
+    struct alk_offers *offers = g->offers;
     struct alk_offer_op *op = ALK_NEW(offers->mem, struct alk_offer_op);
     if (op == NULL) {
         return ALK_E_NOMEM;
@@ -247,6 +292,7 @@ static alk_err add_offered(struct alk_offers *offers, const struct offered *o, c
         return ALK_E_LIMIT;
     }
     op->offers = alk_offers_ref(offers);
+    op->grant = g;
     struct alk_op_provider *provider = NULL;
     alk_err err =
         alk_ops_add_remote(offers->registry, &o->op, source, op, why, why_size, &provider);
@@ -258,34 +304,175 @@ static alk_err add_offered(struct alk_offers *offers, const struct offered *o, c
     return err; /* a failure has released op */
 }
 
-static alk_err offer_all(struct workers *w, struct alk_offers *offers, const char *name_space,
-                         struct yyjson_val *list, const char *source, char *why, size_t why_size)
+static const struct alk_conf *rules_of(struct workers *w)
 {
-    size_t i, max, before = offers->count;
-    struct yyjson_val *one;
-    alk_err err = ALK_OK;
-
     (void)pthread_mutex_lock(&w->lock);
     const struct alk_conf *rules = alk_conf_ref(w->rules);
     (void)pthread_mutex_unlock(&w->lock);
+    return rules;
+}
+
+static alk_err offer_all(const struct alk_offer_grant *g, struct yyjson_val *list,
+                         const char *source, char *why, size_t why_size)
+{
+    size_t i, max;
+    struct yyjson_val *one;
+    alk_err err = ALK_OK;
+
     yyjson_arr_foreach(list, i, max, one)
     {
         struct offered o;
         memset(&o, 0, sizeof o);
-        err = read_offered(one, name_space, &o, why, why_size);
+        err = read_offered(one, g->name_space, &o, why, why_size);
         if (err == ALK_OK) {
-            read_rule(rules, name_space, &o);
-            err = add_offered(offers, &o, source, why, why_size);
+            read_rule(g->rules, g->name_space, &o);
+            err = add_offered(g, &o, source, why, why_size);
         }
         offered_fini(&o);
         if (err != ALK_OK) {
-            take_back(offers, before);
             break;
         }
     }
-    alk_conf_unref(rules);
     return err;
 }
+
+static struct alk_offer_grant *grant_new(struct alk_offers *offers, const char *name_space,
+                                         struct alk_span token)
+{
+    struct alk_offer_grant *g = ALK_NEW(offers->mem, struct alk_offer_grant);
+    if (g == NULL) {
+        return NULL;
+    }
+    g->mem = offers->mem;
+    g->offers = offers;
+    (void)snprintf(g->name_space, sizeof g->name_space, "%s", name_space);
+    if (token.n > 0) {
+        g->token = alk_strdup_span(g->mem, token);
+        g->token_n = token.n;
+        if (g->token == NULL) {
+            alk_free(g->mem, g);
+            return NULL;
+        }
+    }
+    g->rules = rules_of(offers->workers);
+    alk_list_append(&offers->grants, &g->in);
+    return g;
+}
+
+/* --- when rights or rules change ------------------------------------------- */
+
+static void scope_of(const char *name_space, char ret[static NAMES_MAX + 8])
+{
+    (void)snprintf(ret, NAMES_MAX + 8, "offer:%s", name_space);
+}
+
+static bool is_same_rule(const struct offered *a, const struct offered *b)
+{
+    size_t i = 0;
+    while (a->scopes[i] != NULL && b->scopes[i] != NULL &&
+           strcmp(a->scopes[i], b->scopes[i]) == 0) {
+        i++;
+    }
+    return a->scopes[i] == b->scopes[i] && a->op.flags == b->op.flags;
+}
+
+/* The operation under another rule, at the end of the list. One that cannot be is
+ * offered no more. */
+static void guard(struct alk_offer_op *old, const struct offered *rule)
+{
+    struct alk_offers *offers = old->offers;
+    struct alk_op_provider *provider = old->provider;
+    struct alk_offer_op *op = ALK_NEW(offers->mem, struct alk_offer_op);
+    if (op == NULL) {
+        remove_op(offers, old);
+        return;
+    }
+    op->offers = alk_offers_ref(offers);
+    op->grant = old->grant;
+    alk_list_remove(&old->in); /* the registry lets go of it */
+    alk_err err = alk_ops_guard_remote(offers->registry, provider, rule->op.flags, &rule->op.access,
+                                       op, &op->provider);
+    if (err == ALK_OK) {
+        alk_list_append(&offers->ops, &op->in);
+        return;
+    }
+    offer_release(op);
+    remove_op(offers, old);
+}
+
+static void apply_rules(struct alk_offer_grant *g, const struct alk_conf *rules)
+{
+    struct alk_offers *offers = g->offers;
+    const struct alk_conf *old = g->rules;
+    struct offered was, is;
+
+    memset(&was, 0, sizeof was);
+    memset(&is, 0, sizeof is);
+    read_rule(old, g->name_space, &was);
+    read_rule(rules, g->name_space, &is);
+    bool is_same = is_same_rule(&was, &is);
+    struct alk_link *next = is_same ? NULL : alk_list_first(&offers->ops);
+    for (size_t i = offers->count; i > 0 && next != NULL; i--) { /* not the new ones */
+        struct alk_offer_op *op = ALK_CONTAINER(next, struct alk_offer_op, in);
+        next = alk_list_next(&offers->ops, next);
+        if (op->grant == g) {
+            guard(op, &is);
+        }
+    }
+    g->rules = alk_conf_ref(rules);
+    alk_conf_unref(old);
+}
+
+static void judge(struct alk_offer_grant *g, const struct alk_identity *identity)
+{
+    char scope[NAMES_MAX + 8];
+    scope_of(g->name_space, scope);
+    if (identity == NULL || alk_identity_is_disabled(identity) ||
+        !alk_identity_has_scope(identity, alk_span_str(scope))) {
+        take_back(g);
+    }
+}
+
+static void on_resolved(void *ctx, alk_err err, const struct alk_identity *identity,
+                        uint64_t generation)
+{
+    struct alk_offer_grant *g = (struct alk_offer_grant *)ctx;
+    (void)generation;
+
+    g->is_resolving = false;
+    if (g->offers == NULL) {
+        grant_free(g);
+    } else if (err != ALK_E_UNAVAILABLE) {
+        judge(g, err == ALK_OK ? identity : NULL);
+    }
+}
+
+void alk_offers_recheck(struct alk_peer *peer)
+{
+    struct alk_offers *offers = peer->offers;
+    struct alk_link *next;
+
+    if (offers == NULL || peer->conn == NULL) {
+        return;
+    }
+    const struct alk_conf *rules = rules_of(offers->workers);
+    for (struct alk_link *e = alk_list_first(&offers->grants); e != NULL; e = next) {
+        struct alk_offer_grant *g = ALK_CONTAINER(e, struct alk_offer_grant, in);
+        next = alk_list_next(&offers->grants, e);
+        apply_rules(g, rules);
+        if (g->token == NULL) {
+            judge(g, alk_conn_auth(peer->conn)->identity);
+        } else if (!g->is_resolving) {
+            const struct alk_auth_query query = {.kind = ALK_CREDENTIAL_TOKEN,
+                                                 .token = alk_span(g->token, g->token_n)};
+            g->is_resolving = true;
+            alk_conn_recheck(peer->conn, "token", &query, on_resolved, g);
+        }
+    }
+    alk_conf_unref(rules);
+}
+
+/* --- the operation --------------------------------------------------------- */
 
 static bool is_reserved(const char *name_space)
 {
@@ -317,7 +504,7 @@ static void run_offer(void *ctx, struct alk_request *r)
     char why[256] = "";
 
     (void)alk_span_cstr(alk_input_text(r, "namespace", ""), name_space, sizeof name_space);
-    (void)snprintf(scope, sizeof scope, "offer:%s", name_space);
+    scope_of(name_space, scope);
     if (peer == NULL) {
         alk_request_fail(r, ALK_OPS_UNAVAILABLE, "operations are offered over alknet/call itself");
         return;
@@ -330,16 +517,18 @@ static void run_offer(void *ctx, struct alk_request *r)
         alk_request_fail(r, ALK_OPS_FORBIDDEN, "this needs the scope offer:NAMESPACE");
         return;
     }
-    struct alk_offers *offers = offers_of(peer, w->ops);
-    if (offers == NULL) {
+    struct alk_offers *offers = offers_of(peer, w);
+    struct alk_offer_grant *g =
+        offers == NULL ? NULL : grant_new(offers, name_space, alk_peer_credential_of_request(r));
+    if (g == NULL) {
         alk_request_fail(r, ALK_OPS_EXHAUSTED, NULL);
         return;
     }
     (void)alk_span_cstr(alk_identity_id(alk_request_caller(r)), source, sizeof source);
     size_t before = offers->count;
-    alk_err err = offer_all(w, offers, name_space, yyjson_obj_get(input, "operations"), source, why,
-                            sizeof why);
+    alk_err err = offer_all(g, yyjson_obj_get(input, "operations"), source, why, sizeof why);
     if (err != ALK_OK) {
+        take_back(g);
         fail_offer(r, err, why);
         return;
     }

@@ -108,6 +108,7 @@ void alk_peer_on_auth(struct alk_peer *peer)
     alk_call_set_frame_max(peer->core, max);
     alk_peer_enter(peer);
     alk_peer_in_auth(peer);
+    alk_offers_recheck(peer);
     (void)alk_peer_leave(peer);
 }
 

@@ -174,6 +174,9 @@ void alk_peer_in_auth(struct alk_peer *peer);
 void alk_peer_in_detach(struct alk_peer *peer);
 /* The peer behind a request; NULL: it came another way. */
 struct alk_peer *alk_peer_of_request(const struct alk_request *r);
+/* The auth_token that a request came with; empty: it is the connection's. Secret;
+ * borrows until the request is over. */
+struct alk_span alk_peer_credential_of_request(const struct alk_request *r);
 /* The auth_token of a request to auth/enroll, which is not resolved; else empty. */
 struct alk_span alk_peer_token_of_request(const struct alk_request *r);
 
@@ -202,6 +205,9 @@ extern const struct alk_conf_row alk_workers_rows[];
 extern const struct alk_part alk_workers_part;
 /* auth/enroll and auth/invite (enroll.c). */
 extern const struct alk_part alk_enroll_part;
+/* Identities or rules have changed: what may not be offered any more vanishes, and the
+ * rest is open to whom the rules say now. */
+void alk_offers_recheck(struct alk_peer *peer);
 /* The worker has gone: its operations vanish. */
 void alk_offers_end(struct alk_peer *peer);
 

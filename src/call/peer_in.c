@@ -141,6 +141,14 @@ struct alk_peer *alk_peer_of_request(const struct alk_request *r)
     return alk_request_face(r, &ctx) == &call_face ? ((struct alk_peer_request *)ctx)->peer : NULL;
 }
 
+struct alk_span alk_peer_credential_of_request(const struct alk_request *r)
+{
+    void *ctx = NULL;
+    const struct alk_face *face = alk_request_face(r, &ctx);
+    const struct alk_peer_request *pr = (const struct alk_peer_request *)ctx;
+    return face == &call_face ? alk_span(pr->token, pr->token_n) : (struct alk_span){0};
+}
+
 struct alk_span alk_peer_token_of_request(const struct alk_request *r)
 {
     void *ctx = NULL;

@@ -26,6 +26,8 @@ struct alk_offers {
     struct alk_peer *peer; /* NULL: the worker has gone */
     struct alk_list ops;
     size_t count;
+    struct workers *workers; /* whose rules hold; as long as the connection is open */
+    struct alk_list grants;  /* offer.c */
 };
 struct alk_offers *alk_offers_ref(struct alk_offers *offers);
 void alk_offers_unref(struct alk_offers *offers);
@@ -35,6 +37,8 @@ struct alk_offer_op {
     struct alk_link in;        /* offers->ops; the worker's loop */
     struct alk_offers *offers; /* a reference */
     struct alk_op_provider *provider;
+    const struct alk_offer_grant
+        *grant; /* of offers->grants; the worker's loop, while it is in `ops` */
 };
 
 /* An alk_op_fn whose ctx is a struct alk_offer_op. */

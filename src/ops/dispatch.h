@@ -148,6 +148,13 @@ ALK_NODISCARD alk_err alk_ops_add_remote(struct alk_ops *ops, const struct alk_o
                                          const char *source, void *ctx, char *why, size_t why_size,
                                          struct alk_op_provider **ret_provider);
 void alk_ops_remove_remote(struct alk_ops *ops, struct alk_op_provider *provider);
+/* In the place of a provider the same operation with other flags, access and ctx, so
+ * that no request falls between the two: provider is released as by remove, *ret is
+ * what remove takes. Requests under way go on. A failure changes nothing, and ctx is
+ * the caller's to release. */
+ALK_NODISCARD alk_err alk_ops_guard_remote(struct alk_ops *ops, struct alk_op_provider *provider,
+                                           unsigned flags, const struct alk_op_access *access,
+                                           void *ctx, struct alk_op_provider **ret);
 /* A remote operation could not carry the request: gives it to another provider of the
  * same name, whose fn is called in here. ALK_OK: it is that one's affair now.
  * ALK_E_NOENT: there is no other, or it went around 4 times: end it. */

@@ -257,8 +257,8 @@ static alk_err try_insert(struct alk_ops *ops, struct alk_op_provider *p)
     return err;
 }
 
-alk_err alk_ops_add_provider(struct alk_ops *ops, const struct alk_op *op, const char *source,
-                             void *ctx, char *why, size_t why_size, struct alk_op_provider **ret)
+static alk_err provider_new(struct alk_ops *ops, const struct alk_op *op, const char *source,
+                            void *ctx, char *why, size_t why_size, struct alk_op_provider **ret)
 {
     struct alk_op_copy *copy = NULL;
     ALK_TRY(alk_op_copy_new(ops->mem, op, ops->check_outputs, why, why_size, &copy));
@@ -276,12 +276,21 @@ alk_err alk_ops_add_provider(struct alk_ops *ops, const struct alk_op *op, const
     (void)snprintf(p->source, sizeof p->source, "%s", source == NULL ? "" : source);
     atomic_store(&p->uses, 1);
     atomic_store(&p->refs, 1);
+    *ret = p;
+    return ALK_OK;
+}
+
+alk_err alk_ops_add_provider(struct alk_ops *ops, const struct alk_op *op, const char *source,
+                             void *ctx, char *why, size_t why_size, struct alk_op_provider **ret)
+{
+    struct alk_op_provider *p = NULL;
+    ALK_TRY(provider_new(ops, op, source, ctx, why, why_size, &p));
     alk_err err;
     do {
         err = try_insert(ops, p);
     } while (err == ALK_FULL);
     if (err == ALK_E_EXISTS && why != NULL && why_size > 0) {
-        (void)snprintf(why, why_size, "\"%s\" is there already%s", copy->op.name,
+        (void)snprintf(why, why_size, "\"%s\" is there already%s", p->copy->op.name,
                        p->is_remote ? ", with other schemas" : "");
     }
     if (err != ALK_OK) {
@@ -329,6 +338,28 @@ alk_err alk_ops_add_remote(struct alk_ops *ops, const struct alk_op *op, const c
         op->release(ctx);
     }
     return err;
+}
+
+alk_err alk_ops_guard_remote(struct alk_ops *ops, struct alk_op_provider *old, unsigned flags,
+                             const struct alk_op_access *access, void *ctx,
+                             struct alk_op_provider **ret)
+{
+    struct alk_op op = old->copy->op;
+    struct alk_op_provider *p = NULL;
+
+    op.flags = flags;
+    op.access = *access;
+    ALK_TRY(provider_new(ops, &op, old->source, ctx, NULL, 0, &p));
+    (void)pthread_rwlock_wrlock(&ops->lock);
+    ALK_ASSERT(old->is_remote && is_in(old->slot, old));
+    p->slot = old->slot;
+    (void)atomic_fetch_add(&p->slot->refs, 1);
+    alk_list_append(&p->slot->remotes, &p->in);
+    alk_list_remove(&old->in);
+    (void)pthread_rwlock_unlock(&ops->lock);
+    provider_unuse(old);
+    *ret = p;
+    return ALK_OK;
 }
 
 void alk_ops_remove_remote(struct alk_ops *ops, struct alk_op_provider *provider)

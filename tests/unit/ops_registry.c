@@ -284,6 +284,34 @@ static void the_providers_of_one_name_have_a_limit(void **state)
     ops_world_fini(&w);
 }
 
+static void a_provider_can_be_guarded_anew_while_it_works(void **state)
+{
+    static const char *const scopes[] = {"works", NULL};
+    const struct alk_op_access access = {.all_scopes = scopes};
+    struct ops_world w;
+    struct worker a = {.n = 0}, b = {.n = 0};
+    struct ops_call c[2] = {{.full = 0}};
+    struct alk_op_provider *p = NULL;
+    const struct alk_identity *ann = ops_somebody("ann", "", NULL);
+    const struct alk_identity *bob = ops_somebody("bob", "works", NULL);
+    (void)state;
+    ops_world_init(&w, NULL);
+    join(&w, &a, "a");
+    ops_ask(&w, &c[0], ann, "w/do", "");
+    assert_int_equal(a.n, 1);
+    check_err(alk_ops_guard_remote(w.ops, a.provider, 0, &access, &b, &p), ALK_OK);
+    ops_check(&w, ann, "w/do", "", "!NOT_FOUND there is no such operation");
+    ops_ask(&w, &c[1], bob, "w/do", "");
+    assert_int_equal(b.n, 1);
+    check_err(alk_request_respond(a.waiting[0]), ALK_OK); /* began before */
+    check_err(alk_request_respond(b.waiting[0]), ALK_OK);
+    alk_ops_remove_remote(w.ops, p);
+    ops_check(&w, bob, "w/do", "", "?UNAVAILABLE not available now");
+    alk_identity_unref(ann);
+    alk_identity_unref(bob);
+    ops_world_fini(&w);
+}
+
 static void a_worker_that_cannot_carry_a_request_hands_it_to_another(void **state)
 {
     struct ops_world w;
@@ -492,6 +520,7 @@ int main(void)
         cmocka_unit_test(when_the_last_worker_has_gone_its_callers_hear_unavailable),
         cmocka_unit_test(providers_of_one_name_must_be_equal_and_a_local_one_wins),
         cmocka_unit_test(the_providers_of_one_name_have_a_limit),
+        cmocka_unit_test(a_provider_can_be_guarded_anew_while_it_works),
         cmocka_unit_test(a_worker_that_cannot_carry_a_request_hands_it_to_another),
         cmocka_unit_test(what_is_listed_is_what_can_be_called_now),
         cmocka_unit_test(two_loops_call_while_two_threads_add_and_remove),

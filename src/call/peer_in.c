@@ -202,7 +202,8 @@ static alk_err find_caller(struct alk_peer *peer, struct alk_span caller,
 
 /* --- starting --------------------------------------------------------------------- */
 
-static void start(struct alk_peer_request *pr, const struct alk_identity *caller,
+/* False: it has failed, and pr is gone. */
+static bool start(struct alk_peer_request *pr, const struct alk_identity *caller,
                   struct alk_span op, struct alk_span input, uint64_t timeout_ms,
                   struct alk_span traceparent)
 {
@@ -216,7 +217,9 @@ static void start(struct alk_peer_request *pr, const struct alk_identity *caller
                                         .traceparent = traceparent};
     if (alk_ops_start(peer->ops, &spec, &call_face, pr, &pr->request) != ALK_OK) {
         fail(pr, ALK_OPS_EXHAUSTED, "out of memory");
+        return false;
     }
+    return true;
 }
 
 /* The one rule: a credential that does not resolve fails the request. */
@@ -232,9 +235,8 @@ static void on_resolved(void *ctx, alk_err err, const struct alk_identity *ident
     if (pr->is_over || peer->conn == NULL) {
         finish(pr);
     } else if (err == ALK_OK) {
-        start(pr, identity, alk_span(pr->op, pr->op_n), alk_span(pr->input, pr->input_n),
-              pr->timeout_ms, (struct alk_span){0});
-        if (!pr->is_over) {
+        if (start(pr, identity, alk_span(pr->op, pr->op_n), alk_span(pr->input, pr->input_n),
+                  pr->timeout_ms, (struct alk_span){0})) {
             free_texts(pr);
         }
     } else if (err == ALK_E_UNAVAILABLE) {
@@ -291,8 +293,8 @@ static void start_as_peer(struct alk_peer_request *pr, const struct alk_call_eve
              err == ALK_E_NOMEM ? "out of memory" : "\"caller\" is not an identity");
         return;
     }
-    start(pr, caller, e->u.requested.op, e->u.requested.input, e->u.requested.timeout_ms,
-          e->u.requested.traceparent);
+    (void)start(pr, caller, e->u.requested.op, e->u.requested.input, e->u.requested.timeout_ms,
+                e->u.requested.traceparent);
     alk_identity_unref(caller);
 }
 
@@ -308,7 +310,9 @@ static void refuse(struct alk_peer *peer, struct alk_call_ref ref, const char *c
 
 void alk_peer_in_requested(struct alk_peer *peer, const struct alk_call_event *e)
 {
-    size_t bytes = e->u.requested.input.n + sizeof(struct alk_peer_request);
+    /* All that is copied and lives as long as it does. */
+    size_t bytes = e->u.requested.input.n + e->u.requested.op.n + e->u.requested.auth_token.n +
+                   e->u.requested.traceparent.n + sizeof(struct alk_peer_request);
 
     if (peer->ops == NULL || peer->conn == NULL) {
         refuse(peer, e->ref, ALK_OPS_NOT_FOUND, "nothing is offered here");

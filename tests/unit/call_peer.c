@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Two peers over one connection in memory: calls, subscriptions, ends and limits. */
+#include "support/oom.h"
 #include "support/peer_world.h"
 
 #include <stdio.h>
@@ -256,6 +257,77 @@ static void bytes_of_requests_are_bounded(void **state)
     alk_buf_fini(&input);
 }
 
+/* Whatever travels with it is copied, too. */
+static void all_bytes_of_a_request_count(void **state)
+{
+    enum { N = 10 };
+    static char long_text[1000000];
+    struct peer_world w;
+    struct sleeper s = {.n = 0};
+    struct peer_call calls[N];
+    unsigned refused = 0;
+    (void)state;
+    memset(long_text, 'a', sizeof long_text);
+    const struct alk_identity *me = ops_somebody("me", "", NULL);
+    peer_world_init(&w, &(struct peer_world_options){.caller = me});
+    ops_world_add(&w.node, doze_op, &s);
+    for (size_t i = 0; i < N; i++) {
+        peer_start(&w, w.client, &calls[i],
+                   &(struct alk_ask){.op = "test/doze",
+                                     .traceparent = alk_span(long_text, sizeof long_text)});
+        peer_world_run(&w);
+    }
+    for (size_t i = 0; i < N; i++) {
+        refused += strcmp(calls[i].heard, "!EXHAUSTED") == 0 ? 1 : 0;
+    }
+    assert_int_equal(refused, 2);
+    wake_all(&s);
+    peer_world_run(&w);
+    peer_world_fini(&w);
+    alk_identity_unref(me);
+}
+
+static void resolve_all(void *provider, const struct alk_auth_query *query, alk_auth_done_fn *done,
+                        void *ctx)
+{
+    (void)query;
+    done(ctx, ALK_OK, (const struct alk_identity *)provider, 1);
+}
+
+static void a_token_good_for_a_request_without_memory_is_answered(void **state)
+{
+    static const struct alk_identity_provider provider = {
+        .struct_size = sizeof provider, .name = "all", .resolve = resolve_all};
+    struct peer_world w;
+    struct test_mem mem;
+    struct peer_call c;
+    struct alk_ops *ops = NULL;
+    (void)state;
+    test_mem_init(&mem, 0);
+    const struct alk_ops_options o = {.struct_size = sizeof o, .mem = &mem.mem};
+    const struct alk_identity *me = ops_somebody("me", "", NULL);
+    check_err(alk_ops_new(&o, &ops), ALK_OK);
+    check_err(alk_ops_add(ops, &add_op, NULL, NULL, 0), ALK_OK);
+    peer_world_init(&w, &(struct peer_world_options){.caller = me});
+    w.hub.auth.provider = &provider;
+    w.hub.auth.provider_ctx = (void *)(uintptr_t)me;
+    struct alk_ops *own = w.server->ops;
+    w.server->ops = ops;
+    mem.fail_at = mem.allocs + 1;
+    const struct alk_ask ask = {.op = "math/add", .auth_token = ALK_LIT("alk_x")};
+    peer_start(&w, w.client, &c, &ask);
+    peer_world_run(&w);
+    assert_string_equal(c.heard, "!EXHAUSTED");
+    peer_start(&w, w.client, &c, &ask);
+    peer_world_run(&w);
+    assert_string_equal(c.heard, "=0.");
+    w.server->ops = own;
+    peer_world_fini(&w);
+    alk_ops_free(ops);
+    alk_identity_unref(me);
+    test_mem_check(&mem);
+}
+
 static void the_unknown_have_small_frames(void **state)
 {
     struct peer_world w;
@@ -470,6 +542,8 @@ int main(void)
         cmocka_unit_test(a_thousand_calls_are_in_flight_and_come_back_in_any_order),
         cmocka_unit_test(too_many_requests_are_refused_and_the_rest_goes_on),
         cmocka_unit_test(bytes_of_requests_are_bounded),
+        cmocka_unit_test(all_bytes_of_a_request_count),
+        cmocka_unit_test(a_token_good_for_a_request_without_memory_is_answered),
         cmocka_unit_test(the_unknown_have_small_frames),
         cmocka_unit_test(a_call_that_nobody_answers_ends),
         cmocka_unit_test(a_subscription_comes_whole_and_in_order),

@@ -289,16 +289,46 @@ static bool tell_line(struct exec_call *c, struct alk_span line)
     return err == ALK_OK;
 }
 
-/* Lines that are whole, as long as there is room. The last line waits until it is known
- * whether the program has failed: it may be why. */
+/* Without blanks and line ends around it. */
+static struct alk_span trim(struct alk_span s)
+{
+    static const uint8_t blanks[] = " \t\r\n";
+    while (s.n > 0 && memchr(blanks, s.p[0], 4) != NULL) {
+        s = alk_span_tail(s, 1);
+    }
+    while (s.n > 0 && memchr(blanks, s.p[s.n - 1], 4) != NULL) {
+        s.n--;
+    }
+    return s;
+}
+
+/* An object with a member `error`. */
+static bool may_be_error(struct alk_span line)
+{
+    struct alk_json_scan s = alk_json_scan(line);
+    struct alk_json_key key;
+    struct alk_span value;
+    alk_err err = alk_json_scan_enter(&s);
+    while (err == ALK_OK && (err = alk_json_scan_member(&s, &key)) == ALK_OK) {
+        if (alk_json_key_is(&key, ALK_LIT("error"))) {
+            return true;
+        }
+        err = alk_json_scan_value(&s, &value);
+    }
+    return false;
+}
+
+/* Lines that are whole, as long as there is room. A last line that may be why the
+ * program fails waits until it is known whether it has. */
 static void tell_lines(struct exec_call *c)
 {
     while (c->request != NULL && !c->is_full) {
         struct alk_span have = alk_buf_span(&c->out);
         size_t end = alk_span_find(have, '\n');
-        struct alk_span line = alk_span_trim(alk_span_head(have, end));
-        bool is_last = end >= have.n || alk_span_trim(alk_span_tail(have, end)).n == 0;
-        if (is_last && !(c->has_ended && c->status == 0 && c->err == ALK_OK)) {
+        struct alk_span line = trim(alk_span_head(have, end));
+        bool is_last = trim(alk_span_tail(have, end)).n == 0;
+        bool is_good = c->has_ended && c->status == 0 && c->err == ALK_OK;
+        if (is_last && !is_good && (end >= have.n || may_be_error(line))) {
             return;
         }
         if (have.n == 0) {
@@ -315,7 +345,7 @@ static void tell_lines(struct exec_call *c)
 /* How a program that has not succeeded ends its request. */
 static void tell_failure(struct exec_call *c)
 {
-    struct alk_span text = alk_span_trim(alk_buf_span(&c->out));
+    struct alk_span text = trim(alk_buf_span(&c->out));
     size_t start = text.n;
     while (start > 0 && text.p[start - 1] != '\n') {
         start--;
@@ -338,7 +368,7 @@ static void tell_failure(struct exec_call *c)
 static void tell_output(struct exec_call *c)
 {
     struct alk_request *r = c->request;
-    struct alk_span text = alk_span_trim(alk_buf_span(&c->out));
+    struct alk_span text = trim(alk_buf_span(&c->out));
     if (text.n > 0 && alk_json_scan_check(text) != ALK_OK) {
         say(c->op, "its output is not JSON");
         fail(c, ALK_OPS_INTERNAL, "the program answered with something that is not JSON");

@@ -101,6 +101,14 @@ int cli_caller_wait(struct cli_caller *c, const bool *is_done)
     return *is_done ? CLI_OK : c->status;
 }
 
+int cli_caller_turn(struct cli_caller *c)
+{
+    if (!c->is_over) {
+        alk_loop_run(c->client.loop);
+    }
+    return c->is_over ? c->status : CLI_OK;
+}
+
 int cli_caller_open(struct cli *cli, const struct cli_args *args, const char *node,
                     struct alk_ops *ops, struct cli_caller *ret)
 {

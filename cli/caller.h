@@ -37,6 +37,9 @@ void cli_caller_close(struct cli_caller *c);
 /* Runs the loop until *is_done, the connection's end or a signal. Returns CLI_OK, or the
  * status with the message written. */
 int cli_caller_wait(struct cli_caller *c, const bool *is_done);
+/* Runs the loop until an answer is over or somebody stops it. CLI_OK, or the status as
+ * above. */
+int cli_caller_turn(struct cli_caller *c);
 
 /* What came of one call. Zero-initialise; free with cli_answer_fini. */
 struct cli_answer {

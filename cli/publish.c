@@ -20,9 +20,11 @@ struct publish {
     struct cli_caller caller;
     struct alk_buf in; /* of standard input, not sent yet */
     struct cli_answer answers[WINDOW];
-    uint64_t sent, acknowledged;
+    uint64_t sent, told; /* events; the answers in between are under way */
     bool has_end;
-    int status;
+    struct alk_watch *watch; /* of standard input */
+    bool is_file;            /* no watching it: it is always ready */
+    bool is_ready;
 };
 
 /* {"topic", "data", "event_id"?} */
@@ -97,7 +99,6 @@ static int finish(struct publish *p, struct cli_answer *a)
         rc = cli_caller_tell(&p->caller, "events/publish", a);
     }
     if (rc == CLI_OK) {
-        p->acknowledged++;
         if (p->cli->is_json) {
             (void)fwrite(alk_buf_span(&a->output).p, 1, alk_buf_len(&a->output), p->cli->out);
             (void)fputc('\n', p->cli->out);
@@ -109,8 +110,51 @@ static int finish(struct publish *p, struct cli_answer *a)
     return rc;
 }
 
-/* The next line of standard input; ALK_END. */
-static alk_err next_line(struct publish *p, struct alk_span *ret)
+/* The answers that have come, in the order of their events. */
+static int tell_answered(struct publish *p)
+{
+    int rc = CLI_OK;
+    while (rc == CLI_OK && p->told < p->sent && p->answers[p->told % WINDOW].is_over) {
+        rc = finish(p, &p->answers[p->told++ % WINDOW]);
+    }
+    return rc;
+}
+
+static void on_input(void *ctx, unsigned ready)
+{
+    struct publish *p = (struct publish *)ctx;
+    (void)ready;
+    p->is_ready = true;
+    alk_watch_mask(p->watch, 0);
+    alk_loop_stop(p->caller.client.loop);
+}
+
+/* Until there is something to read. The connection lives meanwhile: what was published
+ * goes out, answers are told as they come, and a signal is heard. */
+static int wait_input(struct publish *p)
+{
+    struct alk_loop *loop = p->caller.client.loop;
+    int rc = CLI_OK;
+
+    if (p->watch == NULL && !p->is_file) {
+        p->is_file = alk_watch_new(loop, STDIN_FILENO, 0, on_input, p, &p->watch) != ALK_OK;
+    }
+    if (p->is_file) {
+        return CLI_OK;
+    }
+    p->is_ready = false;
+    alk_watch_mask(p->watch, ALK_FD_READ);
+    while (rc == CLI_OK && !p->is_ready) {
+        (void)fflush(p->cli->out);
+        rc = cli_caller_turn(&p->caller);
+        rc = rc == CLI_OK ? tell_answered(p) : rc;
+    }
+    alk_watch_mask(p->watch, 0);
+    return rc;
+}
+
+/* The next line of standard input; ALK_END. *ret_rc: why it could not be waited for. */
+static alk_err next_line(struct publish *p, struct alk_span *ret, int *ret_rc)
 {
     for (;;) {
         struct alk_span have = alk_buf_span(&p->in);
@@ -125,6 +169,10 @@ static alk_err next_line(struct publish *p, struct alk_span *ret)
         uint8_t *room = alk_buf_reserve(&p->in, 65536);
         if (room == NULL) {
             return ALK_E_TOO_BIG;
+        }
+        *ret_rc = wait_input(p);
+        if (*ret_rc != CLI_OK) {
+            return ALK_E_CLOSED;
         }
         ssize_t n = read(STDIN_FILENO, room, 65536);
         if (n < 0 && errno != EINTR) {
@@ -144,15 +192,14 @@ static void drop_line(struct publish *p, size_t n)
 static int publish_lines(struct publish *p)
 {
     struct alk_span line;
-    uint64_t first = 0;
     alk_err err = ALK_OK;
     int rc = CLI_OK;
 
-    while (rc == CLI_OK && (err = next_line(p, &line)) == ALK_OK) {
+    while (rc == CLI_OK && (err = next_line(p, &line, &rc)) == ALK_OK) {
         size_t n = line.n;
         if (alk_span_trim(line).n > 0) {
-            if (p->sent - first == WINDOW) {
-                rc = finish(p, &p->answers[first++ % WINDOW]);
+            if (p->sent - p->told == WINDOW) {
+                rc = finish(p, &p->answers[p->told++ % WINDOW]);
             }
             if (rc == CLI_OK) {
                 rc = start(p, line, &p->answers[p->sent % WINDOW]);
@@ -160,9 +207,11 @@ static int publish_lines(struct publish *p)
         }
         drop_line(p, n);
     }
-    for (; first < p->sent; first++) {
-        int one =
-            rc == CLI_OK || p->caller.is_open ? finish(p, &p->answers[first % WINDOW]) : CLI_FAILED;
+    alk_watch_free(p->watch);
+    while (p->told < p->sent) {
+        int one = rc == CLI_OK || p->caller.is_open ? finish(p, &p->answers[p->told % WINDOW])
+                                                    : CLI_FAILED;
+        p->told++;
         rc = rc == CLI_OK ? one : rc;
     }
     if (rc == CLI_OK && err != ALK_END) {

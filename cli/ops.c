@@ -34,7 +34,7 @@ static int put_list(struct cli *cli, struct yyjson_val *operations)
 
     yyjson_arr_foreach(operations, i, max, one)
     {
-        char name[300], kind[40], summary[300], source[100];
+        char name[300], kind[100], summary[300], source[100];
         safe_of(one, "name", name, sizeof name);
         safe_of(one, "kind", kind, sizeof kind);
         safe_of(one, "summary", summary, sizeof summary);
@@ -124,7 +124,7 @@ static void put_property(struct cli *cli, struct yyjson_val *name, struct yyjson
         {"maxLength", "to length"}, {"pattern", "like"},    {"enum", "one of"},
         {"default", "default"},     {"const", "always"}};
     unsigned indent = INDENT + 4 * level;
-    char label[200], word[40];
+    char label[200], word[200];
 
     cli_safe(alk_span(yyjson_get_str(name), yyjson_get_len(name)), label, sizeof label);
     cli_safe(alk_span_str(cli_field_type_name(property)), word, sizeof word);
@@ -216,7 +216,7 @@ static void put_example(struct cli *cli, const struct cli_args *args, struct yyj
 
 static void put_page(struct cli *cli, const struct cli_args *args, struct yyjson_val *root)
 {
-    char name[300], summary[300], help[4200], kind[40];
+    char name[300], summary[300], help[4200], kind[100];
     safe_of(root, "name", name, sizeof name);
     safe_of(root, "summary", summary, sizeof summary);
     safe_of(root, "help", help, sizeof help);

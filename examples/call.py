@@ -37,9 +37,10 @@ class Peer:
         return self
 
     def __exit__(self, *_):
+        self.program.terminate()  # also with subscriptions still open
+        self.program.wait()
         self.program.stdin.close()
         self.program.stdout.close()
-        self.program.wait()
 
     def send(self, kind, ident, payload):
         body = json.dumps({'type': kind, 'id': ident, 'payload': payload}).encode()

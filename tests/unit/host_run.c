@@ -5,9 +5,12 @@
 #include "support/host_world.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 struct user {
     struct host_world *w;
@@ -311,16 +314,18 @@ static void a_loop_that_ends_ends_its_runs(void **state)
     start(&w, &v, "echo $$; trap '' TERM; exec sleep 60", (struct alk_span){0});
     host_world_until(&w, has_line, &u);
     host_world_until(&w, has_line, &v);
+    struct pollfd ends[2] = {{.fd = (int)syscall(SYS_pidfd_open, pid_of(&u), 0), .events = POLLIN},
+                             {.fd = (int)syscall(SYS_pidfd_open, pid_of(&v), 0), .events = POLLIN}};
+    assert_true(ends[0].fd >= 0 && ends[1].fd >= 0);
     alk_run_cancel(v.run);
     host_world_fini(&w);
     check_err(u.err, ALK_E_HOST_LOST);
     assert_int_equal(u.ends, 1);
     assert_int_equal(v.ends, 0);
-    struct gone g[2] = {{pid_of(&u)}, {pid_of(&v)}};
-    for (unsigned i = 0; i < 2000 && !(is_gone(&g[0]) && is_gone(&g[1])); i++) {
-        (void)usleep(1000); /* the kernel's own time; there is no loop any more */
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(poll(&ends[i], 1, 10000), 1); /* the kernel's own time */
+        (void)close(ends[i].fd);
     }
-    assert_true(is_gone(&g[0]) && is_gone(&g[1]));
     alk_buf_fini(&u.out);
     alk_buf_fini(&v.out);
 }

@@ -495,7 +495,7 @@ static void a_listing_is_sorted_by_bytes_and_goes_on_after_a_name(void **state)
     check_list("empty", "", 9, "", false);
 }
 
-static void names_that_are_not_utf8_are_counted_and_an_error_ends_a_listing(void **state)
+static void names_that_are_not_utf8_are_counted_and_errors_end_a_listing(void **state)
 {
     struct listing l = {.stop_after = 1};
     uint64_t left_out = 0;
@@ -542,7 +542,7 @@ static void a_directory_over_the_limit_is_too_big(void **state)
     (void)close(d);
 }
 
-/* --- watching -------------------------------------------------------------------------------- */
+/* --- watching ------------------------------------------------------------- */
 
 struct changes {
     char text[1024];
@@ -596,7 +596,7 @@ static void a_watch_tells_what_changes(void **state)
     check_err(alk_tree_watch(tree, ALK_LIT("a"), &fd), ALK_E_NOENT);
 }
 
-/* --- memory ------------------------------------------------------------------------------------ */
+/* --- memory --------------------------------------------------------------- */
 
 static alk_err whole_life(const struct alk_mem *mem, void *ctx)
 {
@@ -646,7 +646,7 @@ int main(void)
         TEST(directories_come_and_go),
         TEST(rename_replaces_and_stays_beneath),
         TEST(a_listing_is_sorted_by_bytes_and_goes_on_after_a_name),
-        TEST(names_that_are_not_utf8_are_counted_and_an_error_ends_a_listing),
+        TEST(names_that_are_not_utf8_are_counted_and_errors_end_a_listing),
         TEST(a_directory_over_the_limit_is_too_big),
         TEST(a_watch_tells_what_changes),
         TEST(nothing_leaks_without_memory),

@@ -81,6 +81,7 @@ struct alk_call {
     uint64_t timeout_ms;
     bool is_subscription, has_credit, has_own_stream;
     bool is_manual;    /* credit is renewed with alk_call_more alone */
+    bool was_sent;     /* the request is in the core: it may reach the other side */
     bool is_cancelled; /* the other side was asked to stop */
     bool is_busy;      /* a call of its user is on the stack */
     bool is_dropped;   /* meanwhile: free it when the stack unwinds */

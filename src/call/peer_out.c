@@ -95,6 +95,7 @@ static alk_err send_now(struct alk_call *call, const struct alk_call_ask *ask)
     alk_err err = alk_call_request(peer->core, ps->id, ask, call, &call->ref);
     if (err == ALK_OK) {
         call->state = ALK_CALL_ASKED;
+        call->was_sent = true;
         alk_list_append(&peer->calls, &call->in);
         alk_peer_flush(peer);
     } else if (ps->is_ours && !ps->is_shared) {

@@ -318,7 +318,6 @@ static void on_end(void *ctx, struct alk_call *call, const char *code, struct al
                    bool is_retryable, struct alk_span details)
 {
     struct relay *rl = (struct relay *)ctx;
-    (void)call;
 
     rl->call = NULL;
     if (code == NULL && rl->has_lost_answer) {
@@ -327,7 +326,7 @@ static void on_end(void *ctx, struct alk_call *call, const char *code, struct al
     }
     /* The answer of a call was its end. */
     if (rl->is_subscription || code != NULL) {
-        tell_end(rl, code, message, is_retryable, details, !rl->is_query);
+        tell_end(rl, code, message, is_retryable, details, call->was_sent && !rl->is_query);
     }
     relay_unref(rl);
 }

@@ -15,8 +15,10 @@ static void yes(void *ctx, struct alk_request *r)
 
 static const char *const scope_a[] = {"a", NULL};
 static const char *const scopes_a_b[] = {"a", "b", NULL};
-static const struct alk_op_access by_repo = {
-    .resource_type = "repo", .resource_action = "read", .resource_member = "repo"};
+#define BY_REPO                                                                                    \
+    {                                                                                              \
+        .resource_type = "repo", .resource_action = "read", .resource_member = "repo"              \
+    }
 
 enum { PUBLIC, KNOWN, ALL, ANY, REPO, INTERNAL, ABSENT, OPS };
 static const struct alk_op ops[OPS] = {
@@ -24,7 +26,7 @@ static const struct alk_op ops[OPS] = {
     [KNOWN] = {.name = "x/known"},
     [ALL] = {.name = "x/all", .access = {.all_scopes = scopes_a_b}},
     [ANY] = {.name = "x/any", .access = {.any_scopes = scopes_a_b}},
-    [REPO] = {.name = "x/repo", .access = by_repo},
+    [REPO] = {.name = "x/repo", .access = BY_REPO},
     [INTERNAL] = {.name = "x/internal", .flags = ALK_OP_INTERNAL},
     [ABSENT] = {.name = "x/absent"}, /* never added */
 };

@@ -129,7 +129,8 @@ static void count_op(void *ctx, struct alk_request *r)
         .struct_size = sizeof(struct alk_op), .name = text, .summary = "", .kind = how,            \
         .flags = ALK_OP_PUBLIC, .fn = function                                                     \
     }
-static const struct alk_op_error errors[] = {{.code = "BROKEN", .summary = "it is"}, {NULL}};
+static const struct alk_op_error errors[] = {{.code = "BROKEN", .summary = "it is"},
+                                             {.code = NULL}};
 
 static void add(struct relay_link *l, struct alk_op op, void *ctx)
 {

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* dir/root is the tree; dir/out lies beside it. */
+/* dir/top is the tree; dir/out lies beside it. */
 static char dir[] = "/tmp/alk-tree-XXXXXX";
 static struct alk_tree *tree;
 
@@ -58,13 +58,13 @@ static int begin(void **state)
     (void)state;
     (void)snprintf(dir, sizeof dir, "/tmp/alk-tree-XXXXXX");
     assert_non_null(mkdtemp(dir));
-    assert_int_equal(mkdir(at("root"), 0755), 0);
-    assert_int_equal(mkdir(at("root/sub"), 0755), 0);
+    assert_int_equal(mkdir(at("top"), 0755), 0);
+    assert_int_equal(mkdir(at("top/sub"), 0755), 0);
     assert_int_equal(mkdir(at("out"), 0755), 0);
-    put("root/a", "inside");
-    put("root/sub/b", "deeper");
+    put("top/a", "inside");
+    put("top/sub/b", "deeper");
     put("out/secret", "outside");
-    check_err(alk_tree_open(NULL, at("root"), &tree), ALK_OK);
+    check_err(alk_tree_open(NULL, at("top"), &tree), ALK_OK);
     return 0;
 }
 
@@ -91,7 +91,7 @@ static const struct hostile {
 } hostile[] = {
     {"..", ALK_E_FORBIDDEN},
     {"../out/secret", ALK_E_FORBIDDEN},
-    {"../root/a", ALK_E_FORBIDDEN}, /* even if it comes back */
+    {"../top/a", ALK_E_FORBIDDEN}, /* even if it comes back */
     {"sub/../../out/secret", ALK_E_FORBIDDEN},
     {"sub/./.././../out", ALK_E_FORBIDDEN},
     {"./..", ALK_E_FORBIDDEN},
@@ -127,15 +127,15 @@ static const struct hostile {
 
 static void make_links(void)
 {
-    link_to("../out", "root/to-out");
-    link_to("../out/secret", "root/to-secret");
-    link_to("/etc", "root/to-etc");
-    link_to("/proc/self/fd", "root/to-self-fd");
-    link_to("..", "root/to-parent");
-    link_to("to-out", "root/to-to-out");
-    link_to("../../out/secret", "root/sub/up-and-out");
-    link_to("loop", "root/loop");
-    link_to("nowhere", "root/dangling");
+    link_to("../out", "top/to-out");
+    link_to("../out/secret", "top/to-secret");
+    link_to("/etc", "top/to-etc");
+    link_to("/proc/self/fd", "top/to-self-fd");
+    link_to("..", "top/to-parent");
+    link_to("to-out", "top/to-to-out");
+    link_to("../../out/secret", "top/sub/up-and-out");
+    link_to("loop", "top/loop");
+    link_to("nowhere", "top/dangling");
 }
 
 static unsigned entries(const char *name)
@@ -220,7 +220,7 @@ static void nothing_is_changed_outside(void **state)
     };
     (void)state;
     make_links();
-    unsigned outside = entries("out"), beside = entries("."), inside = entries("root");
+    unsigned outside = entries("out"), beside = entries("."), inside = entries("top");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct alk_span path = alk_span_str(cases[i].path);
         alk_err errs[3] = {alk_tree_write(tree, path, ALK_LIT("x"), 0644, false),
@@ -235,7 +235,7 @@ static void nothing_is_changed_outside(void **state)
     }
     assert_int_equal(entries("out"), outside);
     assert_int_equal(entries("."), beside);
-    assert_int_equal(entries("root"), inside);
+    assert_int_equal(entries("top"), inside);
 }
 
 static void a_link_that_leads_out_is_replaced_and_not_followed(void **state)
@@ -249,7 +249,7 @@ static void a_link_that_leads_out_is_replaced_and_not_followed(void **state)
     check_err(alk_file_read(at("out/secret"), 100, &b), ALK_OK);
     check_text(alk_buf_span(&b), "outside");
     alk_buf_fini(&b);
-    assert_int_equal(lstat(at("root/to-secret"), &st), 0);
+    assert_int_equal(lstat(at("top/to-secret"), &st), 0);
     assert_true(S_ISREG(st.st_mode));
     check_err(alk_tree_remove(tree, ALK_LIT("to-out")), ALK_OK); /* the link itself */
     assert_int_equal(access(at("out/secret"), F_OK), 0);
@@ -280,8 +280,8 @@ static void links_beneath_the_root_are_followed(void **state)
     struct alk_tree_stat st;
     int fd;
     (void)state;
-    link_to("sub/b", "root/to-b");
-    link_to("../a", "root/sub/to-a"); /* up, and still inside */
+    link_to("sub/b", "top/to-b");
+    link_to("../a", "top/sub/to-a"); /* up, and still inside */
     check_err(stat_of("to-b", &st), ALK_OK);
     assert_int_equal(st.type, ALK_TREE_FILE);
     assert_int_equal(st.size, 6);
@@ -303,8 +303,8 @@ static void the_root_stays_when_its_name_is_moved(void **state)
     char to[PATH_MAX];
     (void)state;
     (void)snprintf(to, sizeof to, "%s", at("moved"));
-    assert_int_equal(rename(at("root"), to), 0);
-    link_to("out", "root");
+    assert_int_equal(rename(at("top"), to), 0);
+    link_to("out", "top");
     check_err(stat_of("a", &st), ALK_OK);
     check_err(stat_of("secret", &st), ALK_E_NOENT);
 }
@@ -314,7 +314,7 @@ static void a_root_must_be_a_directory(void **state)
     struct alk_tree *t = NULL;
     (void)state;
     check_err(alk_tree_open(NULL, at("absent"), &t), ALK_E_NOENT);
-    check_err(alk_tree_open(NULL, at("root/a"), &t), ALK_E_INVALID);
+    check_err(alk_tree_open(NULL, at("top/a"), &t), ALK_E_INVALID);
     assert_null(t);
 }
 
@@ -326,8 +326,8 @@ static void only_regular_files_are_read_and_nothing_blocks(void **state)
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     int fd = -1;
     (void)state;
-    assert_int_equal(mkfifo(at("root/fifo"), 0644), 0);
-    (void)snprintf(name.sun_path, sizeof name.sun_path, "%s", at("root/sock"));
+    assert_int_equal(mkfifo(at("top/fifo"), 0644), 0);
+    (void)snprintf(name.sun_path, sizeof name.sun_path, "%s", at("top/sock"));
     int s = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(bind(s, (struct sockaddr *)&name, sizeof name), 0);
     check_err(alk_tree_open_file(tree, ALK_LIT("fifo"), &fd, &st), ALK_E_INVALID);
@@ -348,8 +348,8 @@ static void a_fifo_keeps_what_it_holds(void **state)
     struct alk_tree_stat st;
     int fd = -1;
     (void)state;
-    assert_int_equal(mkfifo(at("root/fifo"), 0644), 0);
-    int ours = open(at("root/fifo"), O_RDWR | O_NONBLOCK);
+    assert_int_equal(mkfifo(at("top/fifo"), 0644), 0);
+    int ours = open(at("top/fifo"), O_RDWR | O_NONBLOCK);
     assert_true(ours >= 0);
     assert_int_equal(write(ours, "x", 1), 1);
     check_err(alk_tree_open_file(tree, ALK_LIT("fifo"), &fd, &st), ALK_E_INVALID);
@@ -389,16 +389,16 @@ static void a_write_replaces_a_file_whole_and_leaves_nothing_beside(void **state
     struct alk_tree_stat st;
     struct alk_buf b;
     (void)state;
-    unsigned before = entries("root");
-    int old = open(at("root/a"), O_RDONLY);
+    unsigned before = entries("top");
+    int old = open(at("top/a"), O_RDONLY);
     mode_t mask = umask(077);
     check_err(alk_tree_write(tree, ALK_LIT("a"), ALK_LIT("new"), 0664, false), ALK_OK);
     (void)umask(mask);
-    assert_int_equal(entries("root"), before);
+    assert_int_equal(entries("top"), before);
     check_err(stat_of("a", &st), ALK_OK);
     assert_int_equal(st.mode, 0664);
     alk_buf_init(&b, NULL, 100);
-    check_err(alk_file_read(at("root/a"), 100, &b), ALK_OK);
+    check_err(alk_file_read(at("top/a"), 100, &b), ALK_OK);
     check_text(alk_buf_span(&b), "new");
     char was[6];
     assert_int_equal(read(old, was, 6), 6); /* who reads has the old one */
@@ -410,7 +410,7 @@ static void a_write_replaces_a_file_whole_and_leaves_nothing_beside(void **state
     assert_int_equal(st.mode, 0777); /* never setuid */
     check_err(alk_tree_write(tree, ALK_LIT("a"), ALK_LIT("x"), 0644, true), ALK_E_EXISTS);
     check_err(alk_tree_write(tree, ALK_LIT("sub"), ALK_LIT("x"), 0644, false), ALK_E_INVALID);
-    assert_int_equal(entries("root"), before);
+    assert_int_equal(entries("top"), before);
     alk_buf_fini(&b);
 }
 
@@ -479,10 +479,10 @@ static void check_list(const char *path, const char *after, size_t limit, const 
 static void a_listing_is_sorted_by_bytes_and_goes_on_after_a_name(void **state)
 {
     (void)state;
-    put("root/B", "");
-    put("root/aa", "");
-    put("root/\xc3\xa9", "");
-    link_to("../out", "root/l");
+    put("top/B", "");
+    put("top/aa", "");
+    put("top/\xc3\xa9", "");
+    link_to("../out", "top/l");
     check_list("", "", 100, "B:file a:file aa:file l:link sub:dir \xc3\xa9:file ", false);
     check_list(".", "", 2, "B:file a:file ", true);
     check_list("", "a", 2, "aa:file l:link ", true);
@@ -501,8 +501,8 @@ static void names_that_are_not_utf8_are_counted_and_errors_end_a_listing(void **
     uint64_t left_out = 0;
     bool more = false;
     (void)state;
-    put("root/\xff\xfe", "");
-    put("root/\xed\xa0\x80", ""); /* a surrogate */
+    put("top/\xff\xfe", "");
+    put("top/\xed\xa0\x80", ""); /* a surrogate */
     check_err(alk_tree_list(tree, ALK_LIT(""), ALK_LIT(""), 9, on_entry, &l, &more, &left_out),
               ALK_E_LIMIT);
     l = (struct listing){.n = 0};
@@ -520,8 +520,8 @@ static void a_directory_over_the_limit_is_too_big(void **state)
     uint64_t left_out;
     bool more;
     (void)state;
-    assert_int_equal(mkdir(at("root/big"), 0755), 0);
-    int d = open(at("root/big"), O_RDONLY | O_DIRECTORY);
+    assert_int_equal(mkdir(at("top/big"), 0755), 0);
+    int d = open(at("top/big"), O_RDONLY | O_DIRECTORY);
     for (unsigned i = 0; i <= ALK_TREE_ENTRIES_MAX; i++) {
         char name[16];
         (void)snprintf(name, sizeof name, "%u", i);
@@ -575,21 +575,21 @@ static void a_watch_tells_what_changes(void **state)
     check_changes(fd, "");
     check_err(alk_tree_write(tree, ALK_LIT("a"), ALK_LIT("elsewhere"), 0644, false), ALK_OK);
     check_changes(fd, "");
-    assert_int_equal(mkdir(at("root/sub/d"), 0755), 0);
+    assert_int_equal(mkdir(at("top/sub/d"), 0755), 0);
     check_changes(fd, "created:d ");
-    assert_int_equal(unlink(at("root/sub/b")), 0);
+    assert_int_equal(unlink(at("top/sub/b")), 0);
     check_changes(fd, "removed:b ");
     check_err(alk_tree_rename(tree, ALK_LIT("a"), ALK_LIT("sub/a")), ALK_OK);
     check_changes(fd, "created:a ");
-    assert_int_equal(chmod(at("root/sub/a"), 0600), 0);
+    assert_int_equal(chmod(at("top/sub/a"), 0600), 0);
     check_changes(fd, "changed:a ");
-    int file = open(at("root/sub/\xff"), O_WRONLY | O_CREAT, 0600); /* cannot be told */
+    int file = open(at("top/sub/\xff"), O_WRONLY | O_CREAT, 0600); /* cannot be told */
     (void)close(file);
     check_err(alk_tree_watch_read(fd, on_change, &l), ALK_OK);
     assert_string_equal(l.text, "");
     char to[PATH_MAX];
     (void)snprintf(to, sizeof to, "%s", at("out/sub"));
-    assert_int_equal(rename(at("root/sub"), to), 0);
+    assert_int_equal(rename(at("top/sub"), to), 0);
     check_err(alk_tree_watch_read(fd, on_change, &l), ALK_OK);
     assert_true(l.is_gone);
     alk_tree_close_file(fd);
@@ -605,7 +605,7 @@ static alk_err whole_life(const struct alk_mem *mem, void *ctx)
     uint64_t left_out;
     bool more;
     (void)ctx;
-    ALK_TRY(alk_tree_open(mem, at("root"), &t));
+    ALK_TRY(alk_tree_open(mem, at("top"), &t));
     alk_err err = alk_tree_list(t, ALK_LIT(""), ALK_LIT(""), 9, on_entry, &l, &more, &left_out);
     alk_tree_unref(t);
     return err;

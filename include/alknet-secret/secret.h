@@ -237,6 +237,67 @@ ALKSEC_API ALKSEC_NODISCARD alksec_err alksec_blob_open(const struct alksec_mem 
                                                         struct alksec_span context, uint8_t *ret,
                                                         size_t ret_size, size_t *ret_n);
 
+/* --- the vault -------------------------------------------------------------------- */
+
+/* A seed behind a lock. Locked it holds nothing; unlocked it derives keys and
+ * remembers them for a while, seals and opens values. lock wipes all of it. Any
+ * thread may call any function at any time; they take turns. */
+struct alksec_vault;
+
+struct alksec_vault_options {
+    const struct alksec_mem *mem;       /* must outlive the vault */
+    const struct alksec_random *random; /* the same */
+    uint64_t ttl_ns;                    /* how long a derived key is remembered; 0: an hour */
+    unsigned cache;                     /* keys remembered, at most 64; 0: 64 */
+    bool has_no_cache;                  /* remember none */
+};
+
+/* Made locked. options NULL: the defaults. ALKSEC_E_INVALID, ALKSEC_E_NOMEM,
+ * ALKSEC_E_CRYPTO. */
+ALKSEC_API ALKSEC_NODISCARD alksec_err alksec_vault_new(const struct alksec_vault_options *options,
+                                                        struct alksec_vault **ret);
+/* Locks, then frees. No other thread may be in a call. NULL is allowed. */
+ALKSEC_API void alksec_vault_free(struct alksec_vault *vault);
+
+/* Takes the seed of a phrase; neither phrase nor passphrase is kept. Errors as
+ * alksec_phrase_seed; ALKSEC_E_STATE: unlocked already. */
+ALKSEC_API ALKSEC_NODISCARD alksec_err alksec_vault_unlock(struct alksec_vault *vault,
+                                                           struct alksec_span phrase,
+                                                           struct alksec_span passphrase);
+/* Makes a phrase, unlocks with it and gives it out, for the owner to write down.
+ * *ret_phrase is a secret. */
+ALKSEC_API ALKSEC_NODISCARD alksec_err alksec_vault_unlock_new(struct alksec_vault *vault,
+                                                               unsigned words,
+                                                               struct alksec_span passphrase,
+                                                               char ret_phrase[ALKSEC_PHRASE_SIZE]);
+ALKSEC_API void alksec_vault_lock(struct alksec_vault *vault);
+ALKSEC_API bool alksec_vault_is_unlocked(struct alksec_vault *vault);
+/* Keys remembered just now, the too old ones included that nobody has asked for. */
+ALKSEC_API unsigned alksec_vault_cached(struct alksec_vault *vault);
+
+/* As alksec_key_derive. ALKSEC_E_LOCKED. Gives the key: it stays until it is freed, also
+ * when the vault is locked. */
+ALKSEC_API ALKSEC_NODISCARD alksec_err alksec_vault_derive(struct alksec_vault *vault,
+                                                           uint64_t now_ns, enum alksec_curve curve,
+                                                           const struct alksec_path *path,
+                                                           struct alksec_key **ret);
+/* As alksec_blob_seal, under the derived key of that version. */
+ALKSEC_API ALKSEC_NODISCARD alksec_err alksec_vault_encrypt(struct alksec_vault *vault,
+                                                            uint64_t now_ns, uint32_t version,
+                                                            struct alksec_span plain,
+                                                            struct alksec_span context, char *ret,
+                                                            size_t ret_size, size_t *ret_n);
+/* As alksec_blob_open, with the key of the version that the blob names. */
+ALKSEC_API ALKSEC_NODISCARD alksec_err
+alksec_vault_decrypt(struct alksec_vault *vault, uint64_t now_ns, struct alksec_span text,
+                     struct alksec_span context, uint8_t *ret, size_t ret_size, size_t *ret_n);
+/* The same value under another version, with the same context. ret needs
+ * text.n + 64 bytes at most. Errors of both. */
+ALKSEC_API ALKSEC_NODISCARD alksec_err alksec_vault_rotate(struct alksec_vault *vault,
+                                                           uint64_t now_ns, uint32_t version,
+                                                           struct alksec_span text, char *ret,
+                                                           size_t ret_size, size_t *ret_n);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Sealed values as JSON. */
-#include "gcm.h"
+#include "blob.h"
 
 #include <sodium.h>
 #include <string.h>
 #include <unistr.h>
 #include <yyjson.h>
 
-#define SALT    32
+#define SALT    ALKSEC_BLOB_SALT
 #define MEMBERS 160 /* bytes of the text besides data and context, and more */
 #define BASE64  sodium_base64_VARIANT_ORIGINAL
-
-/* What stands in a blob. Strings borrow from doc. */
-struct blob {
-    yyjson_doc *doc;
-    uint32_t version;
-    uint8_t salt[SALT], iv[ALKSEC_GCM_IV];
-    const char *data;
-    size_t data_n;
-    struct alksec_bytes context;
-};
 
 static void *doc_alloc(void *ctx, size_t n)
 {
@@ -75,7 +65,7 @@ static bool read_context(yyjson_val *val, struct alksec_bytes *ret)
 
 /* Each member once, and no other: one that is not authenticated must not be
  * believed by anybody. */
-static alksec_err read_members(yyjson_val *root, struct blob *ret)
+static alksec_err read_members(yyjson_val *root, struct alksec_blob *ret)
 {
     static const char *const names[] = {"key_version", "salt", "iv", "data", "context"};
     enum { COUNT = sizeof names / sizeof names[0] };
@@ -104,12 +94,13 @@ static alksec_err read_members(yyjson_val *root, struct blob *ret)
     return read_version(found[0], &ret->version);
 }
 
-static alksec_err read_blob(const struct alksec_mem *mem, struct alksec_span text, struct blob *ret)
+alksec_err alksec_blob_read(const struct alksec_mem *mem, struct alksec_span text,
+                            struct alksec_blob *ret)
 {
     yyjson_alc memory = doc_memory(mem);
     yyjson_read_err why;
 
-    *ret = (struct blob){.doc = NULL};
+    *ret = (struct alksec_blob){.doc = NULL};
     if (text.n == 0) {
         return ALKSEC_E_FORMAT;
     }
@@ -124,25 +115,31 @@ static alksec_err read_blob(const struct alksec_mem *mem, struct alksec_span tex
     return read_members(yyjson_doc_get_root(ret->doc), ret);
 }
 
+void alksec_blob_fini(struct alksec_blob *blob)
+{
+    yyjson_doc_free(blob->doc);
+    blob->doc = NULL;
+}
+
 alksec_err alksec_blob_version(const struct alksec_mem *mem, struct alksec_span text, uint32_t *ret)
 {
-    struct blob blob;
-    alksec_err err = read_blob(mem, text, &blob);
+    struct alksec_blob blob;
+    alksec_err err = alksec_blob_read(mem, text, &blob);
     if (err == ALKSEC_OK) {
         *ret = blob.version;
     }
-    yyjson_doc_free(blob.doc);
+    alksec_blob_fini(&blob);
     return err;
 }
 
-static bool is_context(const struct blob *blob, struct alksec_span want)
+static bool is_context(const struct alksec_blob *blob, struct alksec_span want)
 {
     return want.n == 0 ||
            (want.n == blob->context.n && memcmp(want.p, blob->context.p, want.n) == 0); /* public */
 }
 
 /* The ciphertext goes to memory of its own: in place of ret it could be larger. */
-static alksec_err open_blob(const struct alksec_mem *mem, const struct blob *blob,
+static alksec_err open_blob(const struct alksec_mem *mem, const struct alksec_blob *blob,
                             const uint8_t key[ALKSEC_KEY], uint8_t *ret, size_t ret_size,
                             size_t *ret_n)
 {
@@ -166,21 +163,29 @@ static alksec_err open_blob(const struct alksec_mem *mem, const struct blob *blo
     return err;
 }
 
+alksec_err alksec_blob_unseal(const struct alksec_mem *mem, const struct alksec_blob *blob,
+                              const uint8_t key[ALKSEC_KEY], struct alksec_span context,
+                              uint8_t *ret, size_t ret_size, size_t *ret_n)
+{
+    if (!is_context(blob, context)) {
+        return ALKSEC_E_OPEN;
+    }
+    alksec_err err = open_blob(mem, blob, key, ret, ret_size, ret_n);
+    alksec_scrub_stack();
+    return err;
+}
+
 alksec_err alksec_blob_open(const struct alksec_mem *mem, struct alksec_span text,
                             const uint8_t key[ALKSEC_KEY], struct alksec_span context, uint8_t *ret,
                             size_t ret_size, size_t *ret_n)
 {
-    struct blob blob;
+    struct alksec_blob blob;
 
-    alksec_err err = read_blob(mem, text, &blob);
-    if (err == ALKSEC_OK && !is_context(&blob, context)) {
-        err = ALKSEC_E_OPEN;
-    }
+    alksec_err err = alksec_blob_read(mem, text, &blob);
     if (err == ALKSEC_OK) {
-        err = open_blob(mem, &blob, key, ret, ret_size, ret_n);
+        err = alksec_blob_unseal(mem, &blob, key, context, ret, ret_size, ret_n);
     }
-    yyjson_doc_free(blob.doc);
-    alksec_scrub_stack();
+    alksec_blob_fini(&blob);
     return err;
 }
 
@@ -195,7 +200,7 @@ size_t alksec_blob_size(size_t plain_n, size_t context_n)
                      6 * context_n;
 }
 
-static bool put_members(yyjson_mut_doc *doc, const struct blob *b)
+static bool put_members(yyjson_mut_doc *doc, const struct alksec_blob *b)
 {
     char salt[sodium_base64_ENCODED_LEN(SALT, BASE64)];
     char iv[sodium_base64_ENCODED_LEN(ALKSEC_GCM_IV, BASE64)];
@@ -212,7 +217,7 @@ static bool put_members(yyjson_mut_doc *doc, const struct blob *b)
                                                          (const char *)b->context.p, b->context.n));
 }
 
-static alksec_err write_blob(const struct alksec_mem *mem, const struct blob *b, char *ret,
+static alksec_err write_blob(const struct alksec_mem *mem, const struct alksec_blob *b, char *ret,
                              size_t ret_size, size_t *ret_n)
 {
     yyjson_alc memory = doc_memory(mem);
@@ -258,7 +263,7 @@ alksec_err alksec_blob_seal(const struct alksec_mem *mem, const struct alksec_ra
                             struct alksec_span plain, struct alksec_span context, char *ret,
                             size_t ret_size, size_t *ret_n)
 {
-    struct blob b = {.version = version, .context = {(const uint8_t *)context.p, context.n}};
+    struct alksec_blob b = {.version = version, .context = {(const uint8_t *)context.p, context.n}};
     size_t sealed_n = plain.n + ALKSEC_GCM_TAG;
     char *text = NULL;
 

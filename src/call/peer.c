@@ -8,6 +8,8 @@
 /* More than any transport grants at once. */
 #define STREAMS_MAX 2048
 
+static void abort_broken(void *ctx);
+
 /* --- life ----------------------------------------------------------------------- */
 
 alk_err alk_peer_new(const struct alk_mem *mem, struct alk_loop *loop, struct alk_ops *ops,
@@ -25,6 +27,7 @@ alk_err alk_peer_new(const struct alk_mem *mem, struct alk_loop *loop, struct al
     alk_list_init(&peer->requests);
     alk_list_init(&peer->calls);
     alk_list_init(&peer->waiting);
+    peer->soon = (struct alk_soon){.fn = abort_broken, .ctx = peer};
     struct alk_call_options o = {
         .mem = mem, .frame_max = peer->frame_max, .in_max = limits->requests};
     struct alk_rand rand = alk_rand_system();
@@ -41,6 +44,7 @@ alk_err alk_peer_new(const struct alk_mem *mem, struct alk_loop *loop, struct al
 
 static void release(struct alk_peer *peer)
 {
+    alk_loop_soon_cancel(&peer->soon);
     alk_call_free(peer->core);
     alk_map_fini(&peer->by_id);
     alk_identity_unref(peer->node);
@@ -271,6 +275,9 @@ static void stream_read(struct alk_peer *peer, struct alk_peer_stream *ps)
 static void stream_write(struct alk_peer *peer, struct alk_peer_stream *ps)
 {
     struct alk_span out;
+    if (ps->broken != ALK_OK) {
+        return;
+    }
     ps->is_full = false;
     while (ps->stream != NULL && (out = alk_call_output(peer->core, ps->id)).n > 0) {
         size_t took = 0;
@@ -283,7 +290,10 @@ static void stream_write(struct alk_peer *peer, struct alk_peer_stream *ps)
             break;
         }
         if (err != ALK_OK) {
-            stream_abort(peer, ps, err);
+            /* Somebody who asks may be on the stack, and must not hear of an end in there. */
+            ps->broken = err;
+            ps->is_full = true;
+            alk_loop_soon(peer->loop, &peer->soon);
             return;
         }
     }
@@ -291,6 +301,20 @@ static void stream_write(struct alk_peer *peer, struct alk_peer_stream *ps)
         alk_call_has_room(peer->core, ps->id)) {
         alk_peer_in_room(peer, ps);
     }
+}
+
+static void abort_broken(void *ctx)
+{
+    struct alk_peer *peer = (struct alk_peer *)ctx;
+    alk_peer_enter(peer); /* streams stay in the list until it is left */
+    for (struct alk_link *e = alk_list_first(&peer->streams); e != NULL;
+         e = alk_list_next(&peer->streams, e)) {
+        struct alk_peer_stream *ps = ALK_CONTAINER(e, struct alk_peer_stream, in);
+        if (ps->broken != ALK_OK) {
+            stream_abort(peer, ps, ps->broken);
+        }
+    }
+    (void)alk_peer_leave(peer);
 }
 
 static void flush_all(struct alk_peer *peer)

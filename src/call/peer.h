@@ -19,6 +19,7 @@
 #include "base/map.h"
 #include "call/proto/core.h"
 #include "core/conn.h"
+#include "core/io/loop.h"
 #include "ops/dispatch.h"
 #include "ops/part.h"
 
@@ -40,6 +41,7 @@ struct alk_peer_stream {
     bool is_finished; /* we have */
     bool is_paused;   /* the core did not take what is there */
     bool is_full;     /* the transport did not take our output */
+    alk_err broken;   /* nor ever will: it is aborted soon. ALK_OK: not so */
 };
 
 /* A request of the other side. */
@@ -109,7 +111,8 @@ struct alk_peer {
     bool is_closing;
     bool believes_caller; /* the other side was pinned: its `caller` is who asks */
     bool needs_flush;
-    bool lacks_stream; /* stream credit is used up */
+    bool lacks_stream;    /* stream credit is used up */
+    struct alk_soon soon; /* aborts streams that are broken, with none of our users on the stack */
 
     char *token; /* of options; secret */
     size_t token_n;

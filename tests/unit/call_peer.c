@@ -489,6 +489,55 @@ static void what_is_under_way_ends_with_the_connection(void **state)
     peer_world_fini(&w);
 }
 
+/* Where the end of a call is told. */
+struct late {
+    bool is_asking, was_inside;
+    unsigned ends;
+};
+
+static void late_ended(void *ctx, struct alk_call *call, const char *code, struct alk_span message,
+                       bool is_retryable, struct alk_span details)
+{
+    struct late *l = (struct late *)ctx;
+    (void)call;
+    (void)message;
+    (void)is_retryable;
+    (void)details;
+    assert_string_equal(code, ALK_OPS_UNAVAILABLE);
+    l->was_inside = l->was_inside || l->is_asking;
+    l->ends++;
+}
+
+/* The other side has refused the stream, and this side has not been told yet: writing
+ * fails at once. */
+static void the_end_of_a_call_is_never_told_inside_alk_peer_call(void **state)
+{
+    static const struct alk_answers answers = {.ended = late_ended};
+    struct peer_world w;
+    struct sleeper s = {.n = 0};
+    struct late l = {.ends = 0};
+    struct peer_call c;
+    struct alk_call *call;
+    (void)state;
+    peer_world_init(&w, &(struct peer_world_options){.window = 0});
+    ops_world_add(&w.node, doze_op, &s);
+    peer_start(&w, w.client, &c, &(struct alk_ask){.op = "test/doze"});
+    peer_world_run(&w);
+    struct alk_peer_stream *ps =
+        ALK_CONTAINER(alk_list_first(&w.server->streams), struct alk_peer_stream, in);
+    alk_stream_stop(ps->stream, ALK_CODE_LIMIT);
+    (void)alk_mem_pump(w.pair);
+    l.is_asking = true;
+    check_err(alk_peer_call(w.client, &(struct alk_ask){.op = "test/doze"}, &answers, &l, &call),
+              ALK_OK);
+    l.is_asking = false;
+    assert_false(l.was_inside);
+    peer_world_run(&w);
+    assert_int_equal(l.ends, 1);
+    assert_string_equal(c.heard, "!UNAVAILABLE");
+    peer_world_fini(&w);
+}
+
 static void a_duplicate_id_closes_the_connection(void **state)
 {
     static const char frame[] = "\0\0\0\x4a{\"type\":\"call.requested\",\"id\":\"1\","
@@ -550,6 +599,7 @@ int main(void)
         cmocka_unit_test(who_does_not_read_stops_the_answerer),
         cmocka_unit_test(a_subscription_is_cancelled_by_its_reader),
         cmocka_unit_test(what_is_under_way_ends_with_the_connection),
+        cmocka_unit_test(the_end_of_a_call_is_never_told_inside_alk_peer_call),
         cmocka_unit_test(a_duplicate_id_closes_the_connection),
         cmocka_unit_test(streams_end_when_nothing_is_under_way),
     };

@@ -179,6 +179,15 @@ static void bury(struct alk_events_loop *l)
     }
 }
 
+/* What came while the inbox before was still being worked off. */
+static bool has_mail(struct alk_events_loop *l)
+{
+    alk_events_lock(l->hub);
+    bool has = l->inbox.first != NULL;
+    alk_events_unlock(l->hub);
+    return has;
+}
+
 void alk_events_run(void *loop_state)
 {
     struct alk_events_loop *l = loop_state;
@@ -196,7 +205,7 @@ void alk_events_run(void *loop_state)
     relieve(l);
     l->is_delivering = false;
     bury(l);
-    if (l->work.first != NULL || !alk_list_is_empty(&l->ready)) {
+    if (l->work.first != NULL || !alk_list_is_empty(&l->ready) || has_mail(l)) {
         alk_loop_soon(l->loop, &l->soon);
     }
 }

@@ -453,6 +453,29 @@ static void one_that_catches_up_loses_nothing(void **state)
     events_world_fini(&w);
 }
 
+static void what_comes_while_a_burst_is_worked_off_is_not_forgotten(void **state)
+{
+    (void)state;
+    /* More than one pass delivers, so that the second burst meets what is left. */
+    for (unsigned first = 260; first < 1100; first += 60) {
+        struct events_world w;
+        struct listener l = {.room = 100000};
+        events_world_init(&w, NULL, NULL);
+        events_listen(&w, &l, "a");
+        for (unsigned i = 0; i < first; i++) {
+            (void)events_publish(&w, "a", "1");
+        }
+        (void)alk_loop_run_once(w.loop, 0);
+        for (unsigned i = 0; i < 10; i++) {
+            (void)events_publish(&w, "a", "2");
+        }
+        events_run(&w);
+        assert_int_equal(l.count, first + 10);
+        assert_false(l.is_out_of_order);
+        events_world_fini(&w);
+    }
+}
+
 static void the_queue_is_bounded_in_bytes(void **state)
 {
     (void)state;
@@ -645,6 +668,7 @@ int main(void)
         cmocka_unit_test(wrong_rules_are_refused),
         cmocka_unit_test(a_slow_subscriber_is_cut_and_the_others_are_not),
         cmocka_unit_test(one_that_catches_up_loses_nothing),
+        cmocka_unit_test(what_comes_while_a_burst_is_worked_off_is_not_forgotten),
         cmocka_unit_test(the_queue_is_bounded_in_bytes),
         cmocka_unit_test(short_of_memory_publishers_are_refused_and_the_heaviest_go),
         cmocka_unit_test(subscriptions_are_bounded),

@@ -128,7 +128,7 @@ static void on_audit(void *ctx, const struct alk_ops_audit *a)
     const struct call_service *s = (const struct call_service *)ctx;
     struct alk_audit_record record;
     alk_ops_audit_fill(a, &record);
-    alk_endpoint_audit(s->env->endpoint, &record);
+    alk_endpoint_audit_soon(s->env->endpoint, &record);
 }
 
 static void call_stop(void *service)

@@ -57,6 +57,9 @@ void alk_endpoint_tap_log(struct alk_endpoint *ep, struct alk_log_tap *tap);
 void alk_endpoint_untap_log(struct alk_endpoint *ep, struct alk_log_tap *tap);
 /* From every thread. Without an audit log: nothing. unix_ms is filled in. */
 void alk_endpoint_audit(struct alk_endpoint *ep, const struct alk_audit_record *record);
+/* The same for what is frequent, on a loop of the endpoint alone: one write for all
+ * records of a turn, before that loop sends anything of the turn. */
+void alk_endpoint_audit_soon(struct alk_endpoint *ep, const struct alk_audit_record *record);
 
 /* --- status: gathered from all loops, answered on the first --------------- */
 

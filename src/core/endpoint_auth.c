@@ -98,6 +98,51 @@ static void on_failed(void *ctx, struct alk_conn *conn, const char *method, cons
 
 /* --- audit and log -------------------------------------------------------- */
 
+/* Bytes of audit records that wait for the end of a turn. */
+#define AUDIT_HELD ((size_t)64 << 10)
+
+/* Under the lock, as the next two. */
+static void write_held(struct alk_endpoint *ep)
+{
+    if (ep->audit_count > 0 && !alk_line_file_put(ep->audit, alk_buf_span(&ep->audit_text))) {
+        ep->audit_lost += ep->audit_count;
+    }
+    ep->audit_count = 0;
+    alk_buf_clear(&ep->audit_text);
+    /* Last: who sees it cleared may rely on the file. */
+    atomic_store_explicit(&ep->audit_waits, false, memory_order_release);
+}
+
+static void hold(struct alk_endpoint *ep, const struct alk_audit_record *record)
+{
+    struct alk_buf *b = &ep->audit_text;
+    struct alk_audit_record r = *record;
+    size_t before = alk_buf_len(b);
+
+    b->mem = ep->mem;
+    b->max = AUDIT_HELD + ALK_AUDIT_LINE_MAX + 1;
+    r.unix_ms = alk_clock_unix_ns() / ALK_MS;
+    if (before > 0) {
+        (void)alk_buf_put_u8(b, '\n');
+    }
+    if (alk_audit_line(b, ep->audit_format, &r) == ALK_OK) {
+        ep->audit_count++;
+        return;
+    }
+    b->err = ALK_OK;
+    b->end = b->at + before;
+    ep->audit_lost++;
+}
+
+void alk_ep_audit_flush(struct alk_endpoint *ep)
+{
+    if (atomic_load_explicit(&ep->audit_waits, memory_order_acquire)) {
+        (void)pthread_mutex_lock(&ep->audit_lock);
+        write_held(ep);
+        (void)pthread_mutex_unlock(&ep->audit_lock);
+    }
+}
+
 alk_err alk_ep_audit_open(struct alk_endpoint *ep, const struct alk_dynamic_config *config,
                           char *why, size_t why_size, struct alk_line_file **ret)
 {
@@ -118,6 +163,7 @@ void alk_ep_audit_use(struct alk_endpoint *ep, const struct alk_dynamic_config *
 {
     (void)pthread_mutex_lock(&ep->audit_lock);
     struct alk_line_file *old = ep->audit;
+    write_held(ep);
     ep->audit = audit;
     ep->audit_format = config->log.format == ALK_CONFIG_LOG_JSON ? ALK_AUDIT_JSON : ALK_AUDIT_TEXT;
     (void)pthread_mutex_unlock(&ep->audit_lock);
@@ -126,16 +172,24 @@ void alk_ep_audit_use(struct alk_endpoint *ep, const struct alk_dynamic_config *
 
 void alk_endpoint_audit(struct alk_endpoint *ep, const struct alk_audit_record *record)
 {
-    struct alk_buf line;
-    struct alk_audit_record r = *record;
     (void)pthread_mutex_lock(&ep->audit_lock);
     if (ep->audit != NULL) {
-        r.unix_ms = alk_clock_unix_ns() / ALK_MS;
-        alk_buf_init(&line, ep->mem, ALK_AUDIT_LINE_MAX + 1);
-        bool is_put = alk_audit_line(&line, ep->audit_format, &r) == ALK_OK &&
-                      alk_line_file_put(ep->audit, alk_buf_span(&line));
-        alk_buf_fini(&line);
-        ep->audit_lost += is_put ? 0 : 1;
+        hold(ep, record);
+        write_held(ep);
+    }
+    (void)pthread_mutex_unlock(&ep->audit_lock);
+}
+
+void alk_endpoint_audit_soon(struct alk_endpoint *ep, const struct alk_audit_record *record)
+{
+    (void)pthread_mutex_lock(&ep->audit_lock);
+    if (ep->audit != NULL) {
+        hold(ep, record);
+        if (alk_buf_len(&ep->audit_text) > AUDIT_HELD) {
+            write_held(ep);
+        } else {
+            atomic_store_explicit(&ep->audit_waits, true, memory_order_relaxed);
+        }
     }
     (void)pthread_mutex_unlock(&ep->audit_lock);
 }

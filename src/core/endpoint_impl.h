@@ -128,7 +128,7 @@ struct alk_worker {
     struct alk_snapshot *snapshot;
     struct alk_index_provider provider;
     struct alk_worker_listener *listeners;
-    struct alk_turn turn;
+    struct alk_turn turn;  /* writes audit records */
     struct alk_timer tick; /* while draining, and while a group is retired */
     unsigned mode;         /* ALK_MAIL_* seen */
     alk_time close_until;
@@ -174,10 +174,13 @@ struct alk_endpoint {
 
     enum alk_endpoint_state state;
     struct alk_log *log;
-    pthread_mutex_t audit_lock;  /* of the three: a reload swaps the file */
+    pthread_mutex_t audit_lock;  /* of these: a reload swaps the file */
     struct alk_line_file *audit; /* NULL: none */
     enum alk_audit_format audit_format;
     uint64_t audit_lost;
+    struct alk_buf audit_text; /* whole lines that are not in the file yet */
+    size_t audit_count;        /* of them */
+    atomic_bool audit_waits;   /* there are some */
     struct alk_line_file *keylog;
     struct alk_datadir *datadir;
     struct alk_config_options config_options;
@@ -296,6 +299,8 @@ bool alk_ep_is_locked_out(struct alk_endpoint *ep, const struct alk_addr *remote
 ALK_NODISCARD alk_err alk_ep_audit_open(struct alk_endpoint *ep,
                                         const struct alk_dynamic_config *config, char *why,
                                         size_t why_size, struct alk_line_file **ret);
+/* Writes what alk_endpoint_audit_soon has kept. From every thread. */
+void alk_ep_audit_flush(struct alk_endpoint *ep);
 /* Takes audit (NULL: none) in place of the one there is. */
 void alk_ep_audit_use(struct alk_endpoint *ep, const struct alk_dynamic_config *config,
                       struct alk_line_file *audit);

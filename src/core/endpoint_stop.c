@@ -185,8 +185,10 @@ void alk_ep_teardown(struct alk_endpoint *ep)
     ep->index = NULL;
     alk_auth_db_close(ep->auth_db);
     ep->auth_db = NULL;
+    alk_ep_audit_flush(ep);
     alk_line_file_free(ep->audit);
     ep->audit = NULL;
+    alk_buf_fini(&ep->audit_text);
     alk_line_file_free(ep->keylog);
     ep->keylog = NULL;
     alk_config_reload_free(ep->config);

@@ -443,6 +443,13 @@ static alk_err make_quic(struct alk_worker *w)
     return ALK_OK;
 }
 
+static bool on_turn(void *ctx)
+{
+    struct alk_worker *w = ctx;
+    alk_ep_audit_flush(w->ep);
+    return false;
+}
+
 alk_err alk_worker_make(struct alk_endpoint *ep, size_t id)
 {
     struct alk_worker *w = &ep->workers[id];
@@ -453,6 +460,8 @@ alk_err alk_worker_make(struct alk_endpoint *ep, size_t id)
     ep->worker_count++; /* from here on free undoes it */
     ALK_TRY(alk_loop_new(ep->mem, &w->loop));
     alk_loop_set_id(w->loop, id);
+    w->turn = (struct alk_turn){.fn = on_turn, .ctx = w};
+    alk_loop_turn_add(w->loop, &w->turn); /* before the pump's, which sends */
     ALK_TRY(alk_pump_get(w->loop, &w->pump));
     ALK_TRY(alk_tls_loop_new(ep->mem, ep->replay, &w->tls_loop));
     alk_ep_auth_hooks(w);

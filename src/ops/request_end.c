@@ -309,8 +309,10 @@ const char *alk_request_id(const struct alk_request *r)
          * request belongs to one loop, so nobody else writes here. */
         struct alk_request *own = (struct alk_request *)(uintptr_t)r;
         uint64_t n = atomic_fetch_add_explicit(&r->ops->id_next, 1, memory_order_relaxed);
-        (void)snprintf(own->id, sizeof own->id, "%016llx",
-                       (unsigned long long)(r->ops->id_base + n));
+        n += r->ops->id_base;
+        for (unsigned i = 0; i < 16; i++) {
+            own->id[i] = "0123456789abcdef"[n >> (60 - 4 * i) & 15];
+        }
     }
     return r->id;
 }

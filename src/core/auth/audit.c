@@ -52,9 +52,12 @@ static void put_value(struct alk_buf *b, struct alk_span s, size_t max)
         return;
     }
     for (size_t i = 0; i < s.n && i < max; i++) {
-        if (is_plain(s.p[i])) {
-            (void)alk_buf_put_u8(b, s.p[i]);
-        } else {
+        size_t from = i;
+        while (i < s.n && i < max && is_plain(s.p[i])) {
+            i++;
+        }
+        (void)alk_buf_put(b, alk_span(s.p + from, i - from));
+        if (i < s.n && i < max) {
             (void)alk_buf_printf(b, "\\x%02x", s.p[i]);
         }
     }
@@ -65,7 +68,9 @@ static void put_value(struct alk_buf *b, struct alk_span s, size_t max)
 
 static void put_field(struct alk_buf *b, const char *name, struct alk_span value, size_t max)
 {
-    (void)alk_buf_printf(b, " %s=", name);
+    (void)alk_buf_put_u8(b, ' ');
+    (void)alk_buf_put_str(b, name);
+    (void)alk_buf_put_u8(b, '=');
     put_value(b, value, max);
 }
 
@@ -111,13 +116,14 @@ static void list_fields(const struct alk_audit_record *r, struct field ret[stati
 static void put_text(struct alk_buf *b, const char *date, const struct field *fields,
                      bool is_allowed)
 {
-    (void)alk_buf_printf(b, "%s audit", date);
+    (void)alk_buf_put_str(b, date);
+    (void)alk_buf_put_str(b, " audit");
     for (size_t i = 0; i < FIELDS; i++) {
         if (fields[i].value.n > 0 || !fields[i].is_optional) {
             put_field(b, fields[i].name, fields[i].value, AUDIT_VALUE_MAX);
         }
     }
-    (void)alk_buf_printf(b, " allowed=%s", is_allowed ? "yes" : "no");
+    (void)alk_buf_put_str(b, is_allowed ? " allowed=yes" : " allowed=no");
 }
 
 static void put_json(struct alk_buf *b, const char *date, const struct field *fields,

@@ -78,6 +78,8 @@ struct alk_ask {
                             * backpressure rules */
     struct alk_span auth_token; /* instead of the peer's; empty: the peer's */
     struct alk_span traceparent;
+    bool wants_own_stream; /* not behind the answers of other calls. Subscriptions have one
+                            * anyway; a connection with one stream has no other */
 };
 struct alk_answers {
     /* The answer of a call, or one of a subscription: JSON text that borrows until the

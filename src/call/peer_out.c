@@ -148,7 +148,7 @@ static void fill_ask(const struct alk_peer *peer, const struct alk_ask *ask,
     call->has_credit = ask->is_subscription && ask->credit != ALK_NEVER;
     call->credit = ask->credit == 0 ? ALK_PEER_CREDIT : ask->credit;
     call->is_manual = more->manual_credit;
-    call->has_own_stream = ask->is_subscription;
+    call->has_own_stream = ask->is_subscription || ask->wants_own_stream;
     call->timeout_ms = ask->timeout_ms;
     *ret = (struct alk_call_ask){.op = alk_span_str(ask->op),
                                  .input = ask->input,

@@ -455,7 +455,14 @@ static void run_publisher(char **argv, struct shared *shared)
     close_all(p.loop);
 }
 
+struct ping {
+    struct subscriber *subscriber;
+    struct alk_peer *peer;
+};
+
 struct subscriber {
+    struct ping pings[CONNECTIONS_MAX];
+    size_t opened;
     struct alk_loop *loop;
     struct shared *shared;
     uint64_t target, subscriptions, per_peer, delivered;
@@ -492,7 +499,27 @@ static void on_cut(void *ctx, struct alk_call *call, const char *code, struct al
 
 static const struct alk_answers event_answers = {.responded = on_event, .ended = on_cut};
 
-/* Answered after the subscriptions before it on this connection have begun. */
+static void begin_subscriptions(struct subscriber *s, struct alk_peer *peer);
+
+/* The first one has opened the stream for calls, before subscriptions take the rest. */
+static void on_ready(void *ctx, struct alk_call *call, const char *code, struct alk_span message,
+                     bool is_retryable, struct alk_span details)
+{
+    const struct ping *ping = ctx;
+    struct subscriber *s = ping->subscriber;
+    (void)call;
+    (void)message;
+    (void)is_retryable;
+    (void)details;
+    if (code != NULL) {
+        die("ping", code);
+    }
+    begin_subscriptions(s, ping->peer);
+}
+
+static const struct alk_answers ready_answers = {.ended = on_ready};
+
+/* Asked after the subscriptions of this connection. */
 static void on_pinged(void *ctx, struct alk_call *call, const char *code, struct alk_span message,
                       bool is_retryable, struct alk_span details)
 {
@@ -512,9 +539,8 @@ static void on_pinged(void *ctx, struct alk_call *call, const char *code, struct
 
 static const struct alk_answers ping_answers = {.ended = on_pinged};
 
-static void subscriber_opened(void *ctx, struct alk_peer *peer)
+static void begin_subscriptions(struct subscriber *s, struct alk_peer *peer)
 {
-    struct subscriber *s = ctx;
     struct alk_call *call;
     static const char topics[] = "{\"topics\":[\"bench.topic\"]}";
     struct alk_ask ask = {.struct_size = sizeof ask,
@@ -527,6 +553,16 @@ static void subscriber_opened(void *ctx, struct alk_peer *peer)
         must(alk_peer_call(peer, &ask, &event_answers, s, &call), "subscribe");
     }
     must(alk_peer_call(peer, &ping, &ping_answers, s, &call), "ping");
+}
+
+static void subscriber_opened(void *ctx, struct alk_peer *peer)
+{
+    struct subscriber *s = ctx;
+    struct alk_call *call;
+    struct alk_ask ask = {.struct_size = sizeof ask, .op = "node/ping"};
+    struct ping *ping = &s->pings[s->opened++];
+    *ping = (struct ping){.subscriber = s, .peer = peer};
+    must(alk_peer_call(peer, &ask, &ready_answers, ping, &call), "ping");
 }
 
 static const struct alk_peer_calls subscriber_calls = {

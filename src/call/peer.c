@@ -414,8 +414,7 @@ static struct alk_peer_stream *shared_stream(struct alk_peer *peer, bool any)
     for (struct alk_link *e = alk_list_first(&peer->streams); e != NULL;
          e = alk_list_next(&peer->streams, e)) {
         struct alk_peer_stream *ps = ALK_CONTAINER(e, struct alk_peer_stream, in);
-        bool fits = any ? !ps->has_end : ps->is_shared;
-        if (ps->stream != NULL && !ps->is_finished && fits) {
+        if (ps->stream != NULL && !ps->is_finished && (any || ps->is_shared)) {
             return ps;
         }
     }
@@ -435,10 +434,8 @@ alk_err alk_peer_out_stream(struct alk_peer *peer, bool wants_own, struct alk_pe
     alk_err err = alk_conn_open_stream(peer->conn, NULL, NULL, &stream);
     peer->lacks_stream = err == ALK_FULL;
     if (err != ALK_OK) {
-        /* Behind another's answers is better than not at all: subscriptions may hold
-         * all streams for good. */
-        ps = err == ALK_FULL ? shared_stream(peer, false) : NULL;
-        ps = err == ALK_FULL && ps == NULL && !wants_own ? shared_stream(peer, true) : ps;
+        /* Behind another's answers is better than not at all. */
+        ps = err == ALK_FULL && wants_own ? shared_stream(peer, false) : NULL;
         *ret = ps == NULL ? *ret : ps;
         return ps == NULL ? err : ALK_OK;
     }

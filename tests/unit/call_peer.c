@@ -584,29 +584,6 @@ static void streams_end_when_nothing_is_under_way(void **state)
     peer_world_fini(&w);
 }
 
-static void calls_go_on_when_subscriptions_hold_all_streams(void **state)
-{
-    struct peer_world w;
-    struct sleeper held = {.n = 0};
-    struct peer_call subs[4], c;
-    (void)state;
-    peer_world_init(&w, &(struct peer_world_options){.streams = 4});
-    ops_world_add(&w.node, doze_op, &held);
-    ops_world_add(&w.node, add_op, NULL);
-    for (unsigned i = 0; i < 4; i++) {
-        peer_start(&w, w.client, &subs[i],
-                   &(struct alk_ask){.op = "test/doze", .is_subscription = true});
-    }
-    peer_world_run(&w);
-    assert_int_equal(alk_mem_server(w.pair)->streams_open, 4);
-    peer_start(&w, w.client, &c,
-               &(struct alk_ask){.op = "math/add", .input = ALK_LIT("{\"a\":2,\"b\":40}")});
-    peer_world_run(&w);
-    assert_string_equal(c.heard, "=42.");
-    wake_all(&held);
-    peer_world_fini(&w);
-}
-
 static void a_call_may_have_a_stream_of_its_own(void **state)
 {
     struct peer_world w;
@@ -648,7 +625,6 @@ int main(void)
         cmocka_unit_test(the_end_of_a_call_is_never_told_inside_alk_peer_call),
         cmocka_unit_test(a_duplicate_id_closes_the_connection),
         cmocka_unit_test(streams_end_when_nothing_is_under_way),
-        cmocka_unit_test(calls_go_on_when_subscriptions_hold_all_streams),
         cmocka_unit_test(a_call_may_have_a_stream_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

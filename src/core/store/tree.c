@@ -282,6 +282,10 @@ alk_err alk_tree_write(struct alk_tree *tree, struct alk_span path, struct alk_s
     char name[ALK_TREE_NAME_MAX + 1], beside[32];
     int dir;
     ALK_TRY(open_parent(tree, path, &dir, name));
+    struct stat old;
+    if (fstatat(dir, name, &old, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(old.st_mode)) {
+        mode = (unsigned)old.st_mode; /* what was closed to others stays closed */
+    }
     int fd = open_beside(dir, beside);
     alk_err err = fd >= 0 ? fill_beside(fd, data, mode) : alk_tree_err(errno);
     if (fd >= 0) {

@@ -22,6 +22,7 @@ extern const struct cli_command cli_ping_command;
 extern const struct cli_command cli_publish_command;
 extern const struct cli_command cli_ops_command;
 extern const struct cli_command cli_reload_command;
+extern const struct cli_command cli_secret_command;
 extern const struct cli_command cli_serve_command;
 extern const struct cli_command cli_status_command;
 extern const struct cli_command cli_subscribe_command;

@@ -2,6 +2,8 @@
 /* alknet init: a key, a commented configuration, and the first token. */
 #include "commands.h"
 #include "ident.h"
+#include "secret_input.h"
+#include "secret_key.h"
 #include "state.h"
 
 #include "base/buf.h"
@@ -19,6 +21,7 @@
 
 #define SYSTEM_DIR "/etc/alknet"
 #define ADMIN      "admin"
+#define HOST_KEY   "ssh_host_ed25519_key"
 
 struct init {
     struct cli *cli;
@@ -28,6 +31,7 @@ struct init {
     uint8_t key[32];
     struct cli_state state; /* of the configuration that was written */
     struct yyjson_doc *token;
+    struct alksec_key *identity, *host_key; /* --from-mnemonic; else NULL */
 };
 
 /* Where things go: with --dir all in there; root without it keeps its files apart. */
@@ -57,8 +61,11 @@ static int refuse_existing(struct init *in)
     if (access(in->config, F_OK) == 0) {
         return cli_fail(in->cli, CLI_FAILED, "%s exists already: nothing was changed", in->config);
     }
-    if (alk_file_join(in->dir, ALK_DATADIR_KEY, key, sizeof key) && access(key, F_OK) == 0) {
-        return cli_fail(in->cli, CLI_FAILED, "%s exists already: nothing was changed", key);
+    for (size_t i = 0; i < 2; i++) {
+        if (alk_file_join(in->dir, i == 0 ? ALK_DATADIR_KEY : HOST_KEY, key, sizeof key) &&
+            access(key, F_OK) == 0) {
+            return cli_fail(in->cli, CLI_FAILED, "%s exists already: nothing was changed", key);
+        }
     }
     return CLI_OK;
 }
@@ -82,6 +89,72 @@ static int make_dir(struct init *in)
     find_owner(&o);
     alk_err err = alk_datadir_open(&o, why, sizeof why, &in->datadir);
     return err == ALK_OK ? CLI_OK : cli_fail_err(in->cli, err, why);
+}
+
+/* The phrase is asked for before anything is written. */
+static int derive_keys(struct init *in, const struct cli_args *args)
+{
+    struct cli_secret s;
+    struct alksec_path identity, host_key;
+    uint64_t node = 0;
+
+    if (!cli_has(args, "from-mnemonic")) {
+        return cli_has(args, "node")
+                   ? cli_usage(in->cli->err, args, "--node goes with --from-mnemonic")
+                   : CLI_OK;
+    }
+    if (!cli_get_u64(args, "node", 0, ALKSEC_HARDENED - 1, in->cli->err, &node)) {
+        return CLI_USAGE;
+    }
+    int rc = cli_secret_open(in->cli, &s);
+    if (rc == CLI_OK) {
+        rc = cli_secret_unlock(&s, args);
+    }
+    if (rc == CLI_OK) {
+        alksec_err err = alksec_path_identity((uint32_t)node, &identity);
+        err = err == ALKSEC_OK ? alksec_path_host_key((uint32_t)node, &host_key) : err;
+        if (err == ALKSEC_OK) {
+            err = alksec_vault_derive(s.vault, 0, ALKSEC_ED25519, &identity, &in->identity);
+        }
+        if (err == ALKSEC_OK) {
+            err = alksec_vault_derive(s.vault, 0, ALKSEC_ED25519, &host_key, &in->host_key);
+        }
+        rc = err == ALKSEC_OK ? CLI_OK : cli_secret_fail(in->cli, err);
+    }
+    cli_secret_close(&s);
+    return rc;
+}
+
+static int write_key(struct init *in, const char *name, const struct alksec_key *key, bool is_ssh)
+{
+    char path[PATH_MAX];
+    struct alk_buf text;
+
+    alk_buf_init(&text, NULL, 4096);
+    alk_err err = alk_buf_reserve(&text, 4096) == NULL ? ALK_E_NOMEM : ALK_OK;
+    if (err == ALK_OK) {
+        err = is_ssh ? cli_key_print_openssh(alksec_key_private(key), "alknet", &text)
+                     : alk_key_print_pem(alksec_key_private(key), &text);
+    }
+    if (err == ALK_OK) {
+        err = alk_file_join(in->dir, name, path, sizeof path)
+                  ? alk_file_create(path, alk_buf_span(&text), 0600)
+                  : ALK_E_INVALID;
+    }
+    alk_buf_fini_secret(&text);
+    return err == ALK_OK ? CLI_OK
+                         : cli_fail(in->cli, CLI_FAILED, "cannot write %s/%s: %s", in->dir, name,
+                                    alk_err_text(err));
+}
+
+/* node.key and the SSH host key, where they come from a phrase. */
+static int write_derived(struct init *in)
+{
+    if (in->identity == NULL) {
+        return CLI_OK;
+    }
+    int rc = write_key(in, ALK_DATADIR_KEY, in->identity, false);
+    return rc == CLI_OK ? write_key(in, HOST_KEY, in->host_key, true) : rc;
 }
 
 static int make_keys(struct init *in)
@@ -190,6 +263,9 @@ static int run_init(struct cli *cli, const struct cli_args *args)
         rc = refuse_existing(&in);
     }
     if (rc == CLI_OK) {
+        rc = derive_keys(&in, args);
+    }
+    if (rc == CLI_OK) {
         rc = make_dir(&in);
     }
     if (rc == CLI_OK) {
@@ -197,6 +273,9 @@ static int run_init(struct cli *cli, const struct cli_args *args)
     }
     if (rc == CLI_OK) {
         rc = cli_become_owner(cli, in.dir);
+    }
+    if (rc == CLI_OK) {
+        rc = write_derived(&in);
     }
     if (rc == CLI_OK) {
         rc = make_keys(&in);
@@ -210,6 +289,8 @@ static int run_init(struct cli *cli, const struct cli_args *args)
     cli_state_close(&in.state);
     yyjson_doc_free(in.token);
     alk_datadir_close(in.datadir);
+    alksec_key_free(in.identity);
+    alksec_key_free(in.host_key);
     return rc;
 }
 
@@ -227,11 +308,19 @@ const struct cli_command cli_init_command = {
                   .complete = CLI_DIR,
                   .help = "Put everything in there. Default: ~/.local/share/alknet; for root "
                           "/var/lib/alknet, with the configuration in /etc/alknet."},
+                 {.name = "from-mnemonic",
+                  .help = "Take the node's key and its SSH host key (ssh_host_ed25519_key in the "
+                          "data directory) from a phrase: a lost node is made again with the same "
+                          "address."},
+                 {.name = "node",
+                  .value = "N",
+                  .help = "Which node of the phrase this is. Default: 0, the first."},
                  {.name = NULL}},
-             cli_json_opts},
+             cli_secret_opts, cli_json_opts},
     .examples =
         (const struct cli_example[]){
             {"alknet init", "a node of this user"},
             {"alknet init --dir ./node && alknet serve --dir ./node", "one to play with"},
+            {"alknet init --from-mnemonic --node 1", "the second node of a phrase, or that again"},
             {NULL, NULL}},
     .run = run_init};

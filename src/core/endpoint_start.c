@@ -129,19 +129,32 @@ static alk_err load_config(struct alk_endpoint *ep, char **ret_message)
 
 /* --- the steps ------------------------------------------------------------ */
 
-/* Users that exec services name: the spawner obeys no others, ever. */
+static void add_user(const struct alk_conf *user,
+                     const char *ret_users[static ALK_SPAWN_USERS_MAX + 1], size_t *count)
+{
+    bool is_known = user == NULL || *count == ALK_SPAWN_USERS_MAX;
+    for (size_t k = 0; k < *count && !is_known; k++) {
+        is_known = strcmp(ret_users[k], alk_conf_str(user)) == 0;
+    }
+    if (!is_known) {
+        ret_users[(*count)++] = alk_conf_str(user);
+    }
+}
+
+/* Users that exec services and operations name: the spawner obeys no others, ever. */
 static void find_exec_users(const struct alk_dynamic_config *config,
                             const char *ret_users[static ALK_SPAWN_USERS_MAX + 1])
 {
     size_t count = 0;
-    for (size_t i = 0; i < config->service_count && count < ALK_SPAWN_USERS_MAX; i++) {
-        const struct alk_conf *user = alk_conf_get(config->services[i].conf, "user");
-        bool is_known = !config->services[i].is_custom || user == NULL;
-        for (size_t k = 0; k < count && !is_known; k++) {
-            is_known = strcmp(ret_users[k], alk_conf_str(user)) == 0;
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct alk_conf *conf = config->services[i].conf;
+        const struct alk_conf *ops =
+            config->services[i].is_custom ? NULL : alk_conf_get(conf, "operations");
+        if (config->services[i].is_custom) {
+            add_user(alk_conf_get(conf, "user"), ret_users, &count);
         }
-        if (!is_known) {
-            ret_users[count++] = alk_conf_str(user);
+        for (size_t k = 0; k < alk_conf_count(ops); k++) {
+            add_user(alk_conf_get(alk_conf_at(ops, k), "user"), ret_users, &count);
         }
     }
     ret_users[count] = NULL;

@@ -290,6 +290,7 @@ static alk_err connect_and_spawn(struct alk_run *run, const struct alk_run_spec 
     const struct alk_exec_spec exec = {.argv = spec->argv,
                                        .env = spec->env,
                                        .cwd = spec->cwd,
+                                       .user = spec->user,
                                        .memory = spec->memory,
                                        .stdio = {stdio[0], stdio[1], stdio[2]}};
     return alk_spawner_exec(spec->spawner, run->loop, &exec, on_proc, run, &run->proc);

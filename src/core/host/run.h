@@ -35,6 +35,7 @@ struct alk_run_spec {
     const char *const *argv; /* NULL-terminated */
     const char *const *env;  /* "NAME=value", NULL-terminated */
     const char *cwd;         /* NULL: / */
+    const char *user;        /* NULL: the spawner's host_user */
     uint64_t memory;         /* bytes; 0: no limit */
     struct alk_span input;   /* copied */
     alk_log_fn *log;

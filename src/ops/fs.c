@@ -7,6 +7,7 @@
 #include "ops/dispatch.h"
 #include "ops/part.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,6 +54,12 @@ const struct alk_conf_row alk_fs_rows[] = {
      .scalar_ok = true,
      .fallback = "fs:write",
      .help = "Scopes, one of which is needed for fs/write, fs/mkdir, fs/remove and fs/rename."},
+    {.name = "resources",
+     .type = ALK_CONF_BOOL,
+     .fallback = "false",
+     .help =
+         "Callers need a grant too, as in `resources: {fs: [{name: \"docs/**\", actions: [read, "
+         "write]}]}`. Paths have one spelling then, and symbolic links are not followed."},
     {.name = NULL}};
 
 /* --- roots ------------------------------------------------------------------------- */
@@ -60,19 +67,36 @@ const struct alk_conf_row alk_fs_rows[] = {
 struct alk_fs_root {
     atomic_size_t refs;
     const struct alk_mem *mem;
+    pthread_mutex_t lock; /* of tree: a reload comes from the first loop */
     struct alk_tree *tree;
+    bool needs_grant;
     const struct alk_conf *conf;
     const char *read[17], *write[17]; /* of conf; NULL-terminated */
 };
 
-struct alk_tree *alk_fs_tree(const struct alk_fs_root *root)
+struct alk_tree *alk_fs_tree(struct alk_fs_root *root)
 {
-    return root->tree;
+    (void)pthread_mutex_lock(&root->lock);
+    struct alk_tree *tree = alk_tree_ref(root->tree);
+    (void)pthread_mutex_unlock(&root->lock);
+    return tree;
 }
 
 const struct alk_mem *alk_fs_mem(const struct alk_fs_root *root)
 {
     return root->mem;
+}
+
+bool alk_fs_may(const struct alk_fs_root *root, struct alk_request *r, struct alk_span path,
+                const char *action)
+{
+    struct alk_span name = path.n == 0 ? ALK_LIT(".") : path;
+    if (!root->needs_grant ||
+        alk_request_may(r, ALK_LIT("fs"), name, alk_span_str(action), (struct alk_span){NULL, 0})) {
+        return true;
+    }
+    alk_request_fail(r, ALK_OPS_FORBIDDEN, "no grant allows that path");
+    return false;
 }
 
 static void root_release(void *ctx)
@@ -81,6 +105,7 @@ static void root_release(void *ctx)
     if (root != NULL && atomic_fetch_sub(&root->refs, 1) == 1) {
         alk_tree_unref(root->tree);
         alk_conf_unref(root->conf);
+        (void)pthread_mutex_destroy(&root->lock);
         alk_free(root->mem, root);
     }
 }
@@ -97,13 +122,16 @@ static alk_err root_new(const struct alk_mem *mem, const struct alk_conf *conf, 
 {
     struct alk_fs_root *root = ALK_NEW(mem, struct alk_fs_root);
     const char *path = alk_conf_get_str(conf, "root");
-    if (root == NULL) {
+    if (root == NULL || pthread_mutex_init(&root->lock, NULL) != 0) {
+        alk_free(mem, root);
         return ALK_E_NOMEM;
     }
     atomic_init(&root->refs, 1);
     root->mem = mem;
-    alk_err err = alk_tree_open(mem, path, &root->tree);
+    root->needs_grant = alk_conf_get_bool(conf, "resources");
+    alk_err err = alk_tree_open(mem, path, root->needs_grant, &root->tree);
     if (err != ALK_OK) {
+        (void)pthread_mutex_destroy(&root->lock);
         (void)snprintf(why, why_size, "services.call.fs.root: cannot use %s: %s", path,
                        alk_err_text(err));
         alk_free(mem, root);
@@ -125,8 +153,12 @@ static alk_err root_new(const struct alk_mem *mem, const struct alk_conf *conf, 
     "\"type\":{\"enum\":[\"file\",\"dir\",\"link\",\"other\"]},\"size\":{\"type\":\"integer\"},"   \
     "\"mtime\":{\"type\":\"integer\",\"description\":\"milliseconds since 1970\"},"                \
     "\"mode\":{\"type\":\"integer\"}"
+#define ETAG "\"etag\":{\"type\":\"string\",\"description\":\"another one when it has changed\"}"
 #define DATA                                                                                       \
     "\"data\":{\"type\":\"string\",\"contentEncoding\":\"base64\",\"description\":\"the bytes\"}"
+
+static const struct alk_op_error read_errors[] = {
+    {.code = "NOT_TEXT", .summary = "it is not UTF-8: read it as data"}, {.code = NULL}};
 
 static const struct {
     bool is_write;
@@ -152,24 +184,30 @@ static const struct {
       .summary = "tells what a path is",
       .kind = ALK_OP_QUERY,
       .input = ONE("path") "\"properties\":{" PATH "}}",
-      .output = "{\"type\":\"object\",\"properties\":{" STAT "}}",
+      .output = "{\"type\":\"object\",\"properties\":{" STAT "," ETAG "}}",
       .fn = alk_fs_stat}},
     {false,
      {.name = "fs/read",
       .summary = "reads a file, piece by piece",
-      .help = "Each answer is one piece, in order. A reader that is slow makes the node wait.",
+      .help = "Each answer is one piece, in order; an empty file has none. The first one has the "
+              "size and the etag. A reader that is slow makes the node wait. As text, pieces end "
+              "between characters.",
       .kind = ALK_OP_SUBSCRIPTION,
-      .input =
-          ONE("path") "\"properties\":{" PATH ",\"offset\":{\"type\":\"integer\","
-                      "\"minimum\":0,\"default\":0},\"length\":{\"type\":\"integer\",\"minimum\":0,"
-                      "\"description\":\"default: to the end\"}}}",
-      .output = "{\"type\":\"object\",\"properties\":{\"offset\":{\"type\":\"integer\"}," DATA "}}",
+      .input = ONE(
+          "path") "\"properties\":{" PATH ",\"offset\":{\"type\":\"integer\","
+                  "\"minimum\":0,\"default\":0},\"length\":{\"type\":\"integer\",\"minimum\":0,"
+                  "\"description\":\"bytes; default: to the end\"},\"text\":{\"type\":\"boolean\","
+                  "\"description\":\"text instead of data\"}}}",
+      .output = "{\"type\":\"object\",\"properties\":{\"offset\":{\"type\":\"integer\"}," DATA
+                ",\"text\":{\"type\":\"string\"},\"size\":{\"type\":\"integer\"}," ETAG "}}",
+      .errors = read_errors,
       .fn = alk_fs_read}},
     {false,
      {.name = "fs/watch",
       .summary = "tells what changes in a directory",
-      .help = "Watches one directory, not those beneath it. \"overflow\" says that changes were "
-              "lost: list it again.",
+      .help = "Watches one directory, not those beneath it. Changes of one name within 50 ms are "
+              "told as one. \"overflow\" says that changes were lost: list it again. \"removed\" "
+              "without a name, and the end: the directory itself is gone.",
       .kind = ALK_OP_SUBSCRIPTION,
       .input = ONE("path") "\"properties\":{" PATH "}}",
       .output = "{\"type\":\"object\",\"required\":[\"what\"],\"properties\":{\"what\":{\"enum\":["
@@ -180,15 +218,19 @@ static const struct {
      {.name = "fs/write",
       .summary = "writes a file, whole",
       .help = "The file is written beside its place, synced and renamed: a reader sees the old "
-              "or the new one.",
+              "or the new one. At most 720 KiB. With if_match it is CONFLICT when the file is not "
+              "the one of that etag any more.",
       .kind = ALK_OP_MUTATION,
       .input =
           "{\"type\":\"object\",\"required\":[\"path\"],\"additionalProperties\":false,"
           "\"oneOf\":[{\"required\":[\"data\"]},{\"required\":[\"text\"]}],\"properties\":{" PATH
           "," DATA ",\"text\":{\"type\":\"string\",\"description\":\"instead of data\"},"
-          "\"mode\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":511,\"default\":420},"
-          "\"create\":{\"type\":\"boolean\",\"description\":\"only when there is none yet\"}}}",
-      .output = "{\"type\":\"object\",\"properties\":{\"size\":{\"type\":\"integer\"}}}",
+          "\"mode\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":511,"
+          "\"description\":\"permission bits; default: as before, or 420 (0644)\"},"
+          "\"create\":{\"type\":\"boolean\",\"description\":\"only when there is none yet\"},"
+          "\"if_match\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":64,\"description\":"
+          "\"the etag that it must have\"}}}",
+      .output = "{\"type\":\"object\",\"properties\":{\"size\":{\"type\":\"integer\"}," ETAG "}}",
       .fn = alk_fs_write}},
     {true,
      {.name = "fs/mkdir",
@@ -220,8 +262,8 @@ void alk_fs_fail(struct alk_request *r, alk_err err)
         alk_request_fail(r, ALK_OPS_INVALID_INPUT, "that is not the kind of file it must be");
     } else if (err == ALK_E_TOO_BIG) {
         alk_request_fail(r, ALK_OPS_TOO_LARGE, "the path, or what it holds, is too long");
-    } else if (err == ALK_E_BUSY) {
-        alk_request_fail(r, ALK_OPS_CONFLICT, "the directory is not empty");
+    } else if (err == ALK_E_UNSUPPORTED) {
+        alk_request_fail(r, ALK_OPS_INVALID_INPUT, "that is on another file system");
     } else if (err == ALK_E_PERM) {
         alk_request_fail(r, ALK_OPS_FORBIDDEN, "the system denies permission");
     } else if (err == ALK_FULL || err == ALK_E_LIMIT) {
@@ -283,12 +325,39 @@ static void remove_all(struct fs_part *p)
     p->root = NULL;
 }
 
+static bool has_same_rules(const struct alk_fs_root *a, const struct alk_fs_root *b)
+{
+    static const char *const names[] = {"read", "write", "resources"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!alk_conf_equal(alk_conf_get(a->conf, names[i]), alk_conf_get(b->conf, names[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* With the same rules the operations stay, and nobody on another loop misses them for a
+ * moment. The tree is exchanged also when its path is the same: it may lead elsewhere. */
+static void exchange_tree(struct alk_fs_root *root, struct alk_fs_root *next)
+{
+    (void)pthread_mutex_lock(&root->lock);
+    struct alk_tree *old = root->tree;
+    root->tree = next->tree;
+    next->tree = old;
+    (void)pthread_mutex_unlock(&root->lock);
+    root_release(next);
+}
+
 static void fs_commit(void *part, void *next)
 {
     struct fs_part *p = (struct fs_part *)part;
     struct alk_fs_root *root = (struct alk_fs_root *)next;
     char why[256] = "";
 
+    if (p->root != NULL && root != NULL && has_same_rules(p->root, root)) {
+        exchange_tree(p->root, root);
+        return;
+    }
     remove_all(p);
     p->root = root;
     for (size_t i = 0; i < OPS && root != NULL; i++) {

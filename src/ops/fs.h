@@ -12,16 +12,26 @@
 #include "core/io/work.h"
 #include "core/store/tree.h"
 
-#define ALK_FS_CHUNK     ((size_t)49152)      /* bytes of one answer of fs/read: 64 KiB as base64 */
-#define ALK_FS_WRITE_MAX ((size_t)720 * 1024) /* of one fs/write: what fits a frame as base64 */
-#define ALK_FS_LIST_MAX  2000                 /* entries of one answer of fs/list */
-#define ALK_FS_WATCH_MAX 256                  /* directories watched at once, in the node */
+#define ALK_FS_CHUNK       ((size_t)49152) /* bytes of one answer of fs/read: 64 KiB as base64 */
+#define ALK_FS_WRITE_MAX   ((size_t)720 * 1024) /* of one fs/write: what fits a frame as base64 */
+#define ALK_FS_LIST_MAX    2000                 /* entries of one answer of fs/list */
+#define ALK_FS_LIST_BYTES  ((size_t)768 * 1024) /* after which it is continued */
+/* In the node, whoever asks; one more is EXHAUSTED. */
+#define ALK_FS_READ_MAX    256                /* files open for fs/read */
+#define ALK_FS_WATCH_MAX   64                 /* of the 128 that systems usually allow a user */
+#define ALK_FS_WRITING_MAX ((size_t)32 << 20) /* bytes of fs/write under way */
+#define ALK_FS_CHANGES_MAX 128                /* names that one fs/watch holds back */
+#define ALK_FS_WATCH_DELAY (50 * ALK_MS)      /* in which changes of one name become one */
 
-/* One root with its rules: the ctx of the operations; counted by the registry's entries
- * through alk_fs_root_release. */
+/* The ctx of the operations: a tree, which a reload may exchange, and rules. */
 struct alk_fs_root;
-struct alk_tree *alk_fs_tree(const struct alk_fs_root *root);
+/* Gives a reference to the tree that is in force. */
+struct alk_tree *alk_fs_tree(struct alk_fs_root *root);
 const struct alk_mem *alk_fs_mem(const struct alk_fs_root *root);
+/* Whether this path may be touched, where grants decide. False: the request has been
+ * ended. action: "read" or "write". */
+bool alk_fs_may(const struct alk_fs_root *root, struct alk_request *r, struct alk_span path,
+                const char *action);
 
 /* Ends a request with the code for an error of the tree. */
 void alk_fs_fail(struct alk_request *r, alk_err err);

@@ -37,6 +37,9 @@ static alk_err read_names(DIR *dir, struct names *names)
         if (alk_span_is(name, ".") || alk_span_is(name, "..")) {
             continue;
         }
+        if (alk_tree_is_tmp(name)) {
+            continue;
+        }
         if (!alk_span_is_utf8(name)) {
             names->left_out++;
             continue;
@@ -93,7 +96,12 @@ static alk_err tell(int dir, const struct names *names, struct alk_span after, s
             continue; /* gone meanwhile */
         }
         alk_tree_fill(&st, &stat);
-        ALK_TRY(fn(ctx, name, &stat));
+        alk_err err = fn(ctx, name, &stat);
+        if (err == ALK_FULL) {
+            *ret_more = true;
+            return ALK_OK;
+        }
+        ALK_TRY(err);
         told++;
     }
     return ALK_OK;
@@ -130,7 +138,7 @@ alk_err alk_tree_list(struct alk_tree *tree, struct alk_span path, struct alk_sp
 /* --- watching ---------------------------------------------------------------------- */
 
 #define WATCHED                                                                                    \
-    (IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_ATTRIB |            \
+    (IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_MODIFY | IN_ATTRIB |                 \
      IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 alk_err alk_tree_watch(struct alk_tree *tree, struct alk_span path, int *ret_fd)
@@ -166,6 +174,13 @@ static const char *what_of(uint32_t mask)
                : "changed";
 }
 
+/* What the kernel calls a file without a name (O_TMPFILE): "#" and its number. */
+static bool is_nameless(struct alk_span name)
+{
+    uint64_t ino;
+    return name.n > 1 && name.p[0] == '#' && alk_span_u64(alk_span_tail(name, 1), UINT64_MAX, &ino);
+}
+
 static void tell_change(const struct inotify_event *e, const char *name,
                         void (*fn)(void *ctx, const struct alk_tree_change *c), void *ctx)
 {
@@ -176,8 +191,11 @@ static void tell_change(const struct inotify_event *e, const char *name,
         c.is_gone = true;
     } else {
         c.name = alk_span_str(name);
-        if (c.name.n == 0 || !alk_span_is_utf8(c.name)) {
-            return; /* the directory's own attributes; a name that cannot be told */
+        if (c.name.n == 0 || !alk_span_is_utf8(c.name) || alk_tree_is_tmp(c.name)) {
+            return; /* the directory's own attributes; a name that cannot be told; ours */
+        }
+        if (is_nameless(c.name) && strcmp(c.what, "changed") == 0) {
+            return;
         }
     }
     fn(ctx, &c);

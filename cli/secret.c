@@ -400,7 +400,7 @@ static const struct cli_opt derive_opts[] = {
     {.name = "format",
      .value = "FORMAT",
      .help = "public: the public key. pem, openssh: a file with the private key. key: the private "
-             "key in hexadecimal, or the key file that `serve --secret-key` reads. Default: key "
+             "key in hexadecimal; for encryption a key file with its version. Default: key "
              "for encryption, else public."},
     {.name = "out",
      .letter = 'o',

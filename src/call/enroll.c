@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "core/auth/token.h"
 #include "core/endpoint.h"
-#include "ops/out.h"
+#include "ops/job.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,28 +22,6 @@ struct enroll_part {
     struct alk_ops *ops;
     struct alk_endpoint *endpoint;
 };
-
-/* One question to the store, on its way to the first loop and back. */
-struct errand {
-    const struct alk_mem *mem;
-    struct alk_endpoint *endpoint;
-    const char *operation;
-    struct alk_request *request;
-    struct alk_loop *loop; /* the request's */
-    struct alk_buf input;  /* JSON; holds secrets */
-    struct alk_buf output;
-    struct alk_timer timer;
-    bool is_done;
-    alk_err err;
-    char why[512];
-};
-
-static void errand_free(struct errand *e)
-{
-    alk_buf_fini_secret(&e->input);
-    alk_buf_fini_secret(&e->output);
-    alk_free(e->mem, e);
-}
 
 static const char *code_of(alk_err err)
 {
@@ -63,96 +41,66 @@ static const char *code_of(alk_err err)
 }
 
 /* Back on the request's loop. */
-static void on_answer(void *arg)
+static void on_failed(struct alk_job *job, struct alk_request *r)
 {
-    struct errand *e = (struct errand *)arg;
-    struct alk_request *r = e->request;
     struct alk_peer *peer = alk_peer_of_request(r);
 
-    if (e->err == ALK_OK) {
-        alk_out_json(alk_request_out(r), alk_buf_span(&e->output));
-        (void)alk_request_respond(r);
-    } else {
-        if (e->err == ALK_E_AUTH && peer != NULL && peer->conn != NULL) {
-            alk_conn_count_failure(peer->conn, "invitation", "unknown");
-        }
-        alk_request_fail(r, code_of(e->err), e->why);
+    if (job->err == ALK_E_AUTH && peer != NULL && peer->conn != NULL) {
+        alk_conn_count_failure(peer->conn, "invitation", "unknown");
     }
-    errand_free(e);
+    alk_request_fail(r, code_of(job->err), job->message);
 }
 
-static void ask_store(struct errand *e)
+/* An operation on the store, on the endpoint's first loop. */
+static void ask_store(struct alk_job *job, const char *operation)
 {
-    struct yyjson_doc *in =
-        yyjson_read((const char *)alk_buf_span(&e->input).p, alk_buf_len(&e->input), 0);
+    struct alk_span input = alk_buf_span(&job->input);
+    struct yyjson_doc *in = yyjson_read((const char *)input.p, input.n, 0);
     struct yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     struct yyjson_mut_val *out = NULL;
+    char why[512] = "";
+    char *text = NULL;
     size_t n = 0;
 
-    e->err = in == NULL || doc == NULL ? ALK_E_NOMEM : ALK_OK;
-    if (e->err == ALK_OK) {
-        e->err = alk_endpoint_auth_op(e->endpoint, e->operation, yyjson_doc_get_root(in), doc,
-                                      e->why, sizeof e->why, &out);
+    alk_err err = in == NULL || doc == NULL ? ALK_E_NOMEM : ALK_OK;
+    if (err == ALK_OK) {
+        err = alk_endpoint_auth_op((struct alk_endpoint *)job->owner, operation,
+                                   yyjson_doc_get_root(in), doc, why, sizeof why, &out);
     }
-    if (e->err == ALK_OK) {
-        char *text = yyjson_mut_val_write(out, 0, &n);
-        e->err = text == NULL ? ALK_E_NOMEM : alk_buf_put(&e->output, alk_span(text, n));
-        if (text != NULL) {
-            alk_wipe(text, n);
-        }
+    if (err == ALK_OK) {
+        text = yyjson_mut_val_write(out, 0, &n);
+        err = text == NULL ? ALK_E_NOMEM : ALK_OK;
+    }
+    if (text != NULL) {
+        alk_out_json(&job->out, alk_span(text, n));
+        alk_wipe(text, n);
         free(text);
     }
     yyjson_doc_free(in);
     yyjson_mut_doc_free(doc);
+    alk_job_done(job, err, why[0] == '\0' ? NULL : why);
 }
 
-static void on_errand(void *arg);
-
-static void on_errand_timer(struct alk_timer *timer, void *ctx)
+static void do_enroll(struct alk_job *job)
 {
-    (void)timer;
-    on_errand(ctx);
+    ask_store(job, "auth/enroll");
 }
 
-/* On the endpoint's first loop. The answer must arrive: without room among the posts
- * it is tried again, a turn later. */
-static void on_errand(void *arg)
+static void do_invite(struct alk_job *job)
 {
-    struct errand *e = (struct errand *)arg;
-    if (!e->is_done) {
-        ask_store(e);
-        e->is_done = true;
-    }
-    if (alk_post(e->loop, on_answer, e) != ALK_OK) {
-        e->timer.fn = on_errand_timer;
-        e->timer.ctx = e;
-        alk_timer_set(alk_endpoint_loop(e->endpoint), &e->timer,
-                      alk_loop_now(alk_endpoint_loop(e->endpoint)) + 50 * ALK_MS);
-    }
+    ask_store(job, "auth/invite/new");
 }
 
-static struct errand *errand_new(const struct enroll_part *part, struct alk_request *r,
-                                 const char *operation)
+static void ask(const struct enroll_part *part, struct alk_request *r, struct alk_span input,
+                void (*run)(struct alk_job *job))
 {
-    struct errand *e = ALK_NEW(part->mem, struct errand);
-    if (e != NULL) {
-        e->mem = part->mem;
-        e->endpoint = part->endpoint;
-        e->operation = operation;
-        e->request = r;
-        e->loop = alk_request_loop(r);
-        alk_buf_init(&e->input, part->mem, 65536);
-        alk_buf_init(&e->output, part->mem, 65536);
-    }
-    return e;
-}
-
-static void send_errand(struct errand *e, struct alk_request *r)
-{
-    if (alk_post(alk_endpoint_loop(e->endpoint), on_errand, e) != ALK_OK) {
-        errand_free(e);
-        alk_request_fail(r, ALK_OPS_EXHAUSTED, NULL);
-    }
+    const struct alk_job_spec spec = {.mem = part->mem,
+                                      .there = alk_endpoint_loop(part->endpoint),
+                                      .owner = part->endpoint,
+                                      .input = input,
+                                      .run = run,
+                                      .failed = on_failed};
+    alk_job_ask(&spec, r);
 }
 
 /* --- auth/enroll ------------------------------------------------------------------------ */
@@ -182,16 +130,12 @@ static void run_enroll(void *ctx, struct alk_request *r)
                          "an invitation goes with the call as its auth_token");
         return;
     }
-    struct errand *e = errand_new(part, r, "auth/enroll");
-    if (e == NULL) {
-        alk_request_fail(r, ALK_OPS_EXHAUSTED, NULL);
-        return;
-    }
     /* Both are of [A-Za-z0-9_:/+] alone: nothing to escape. */
-    (void)alk_buf_reserve(&e->input, 512);
-    (void)alk_buf_printf(&e->input, "{\"token\":\"" ALK_SPAN_FMT "\",\"key\":\"%s\"}",
-                         ALK_SPAN_ARG(token), key);
-    send_errand(e, r);
+    char input[256];
+    (void)snprintf(input, sizeof input, "{\"token\":\"" ALK_SPAN_FMT "\",\"key\":\"%s\"}",
+                   ALK_SPAN_ARG(token), key);
+    ask(part, r, alk_span_str(input), do_enroll);
+    alk_wipe(input, sizeof input);
 }
 
 static const struct alk_op enroll_op = {
@@ -237,15 +181,7 @@ static void run_invite(void *ctx, struct alk_request *r)
         alk_request_fail(r, ALK_OPS_FORBIDDEN, "keys are added to peers by an admin");
         return;
     }
-    struct errand *e = errand_new(part, r, "auth/invite/new");
-    if (e == NULL || alk_buf_put(&e->input, alk_request_input(r)) != ALK_OK) {
-        if (e != NULL) {
-            errand_free(e);
-        }
-        alk_request_fail(r, ALK_OPS_EXHAUSTED, NULL);
-        return;
-    }
-    send_errand(e, r);
+    ask(part, r, alk_request_input(r), do_invite);
 }
 
 static const char *const invite_scopes[] = {"invite", NULL};

@@ -5,6 +5,7 @@
 #include "core/config/conf.h"
 #include "core/io/loop.h"
 #include "ops/input.h"
+#include "ops/job.h"
 #include "ops/node_build.h"
 #include "ops/node_impl.h"
 
@@ -41,106 +42,129 @@ static void ping(void *ctx, struct alk_request *r)
 
 /* --- what the first loop knows --------------------------------------------------- */
 
-static void run_info(struct alk_node_job *job)
+static struct alk_node *node_of(const struct alk_job *job)
+{
+    return (struct alk_node *)job->owner;
+}
+
+static void release(void *ctx)
+{
+    alk_node_unref(ctx);
+}
+
+/* On the endpoint's first loop. */
+static void ask(struct alk_node *node, struct alk_request *r, void (*run)(struct alk_job *job))
+{
+    if (node->endpoint == NULL) {
+        alk_request_fail(r, ALK_OPS_UNAVAILABLE, NULL);
+        return;
+    }
+    const struct alk_job_spec spec = {
+        .mem = node->mem, .there = node->loop, .owner = node, .release = release, .run = run};
+    (void)atomic_fetch_add(&node->refs, 1);
+    alk_job_ask(&spec, r);
+}
+
+static void run_info(struct alk_job *job)
 {
     alk_out_object(&job->out);
-    alk_node_put_info(&job->out, job->node->endpoint, job->is_admin);
-    alk_node_put_protocols(&job->out, job->node->endpoint);
+    alk_node_put_info(&job->out, node_of(job)->endpoint, job->is_admin);
+    alk_node_put_protocols(&job->out, node_of(job)->endpoint);
     alk_out_end(&job->out);
-    alk_node_job_done(job, ALK_OK, NULL);
+    alk_job_done(job, ALK_OK, NULL);
 }
 
 static void info(void *ctx, struct alk_request *r)
 {
-    alk_node_ask(ctx, r, run_info);
+    ask(ctx, r, run_info);
 }
 
 static void on_connections(void *ctx, const struct alk_endpoint_status *st)
 {
-    struct alk_node_job *job = ctx;
+    struct alk_job *job = ctx;
     alk_out_object(&job->out);
     alk_node_put_connections(&job->out, st);
     alk_out_end(&job->out);
-    alk_node_job_done(job, ALK_OK, NULL);
+    alk_job_done(job, ALK_OK, NULL);
 }
 
-static void run_connections(struct alk_node_job *job)
+static void run_connections(struct alk_job *job)
 {
-    alk_err err = alk_endpoint_status(job->node->endpoint, true, on_connections, job);
+    alk_err err = alk_endpoint_status(node_of(job)->endpoint, true, on_connections, job);
     if (err != ALK_OK) {
-        alk_node_job_done(job, err, NULL);
+        alk_job_done(job, err, NULL);
     }
 }
 
 static void connections(void *ctx, struct alk_request *r)
 {
-    alk_node_ask(ctx, r, run_connections);
+    ask(ctx, r, run_connections);
 }
 
 static void on_metrics(void *ctx, const struct alk_endpoint_status *st)
 {
-    struct alk_node_job *job = ctx;
+    struct alk_job *job = ctx;
     alk_out_object(&job->out);
-    alk_err err = alk_node_put_metrics(&job->out, job->node->endpoint, job->node->ops, st);
+    alk_err err = alk_node_put_metrics(&job->out, node_of(job)->endpoint, node_of(job)->ops, st);
     alk_out_end(&job->out);
-    alk_node_job_done(job, err, NULL);
+    alk_job_done(job, err, NULL);
 }
 
-static void run_metrics(struct alk_node_job *job)
+static void run_metrics(struct alk_job *job)
 {
-    alk_err err = alk_endpoint_status(job->node->endpoint, false, on_metrics, job);
+    alk_err err = alk_endpoint_status(node_of(job)->endpoint, false, on_metrics, job);
     if (err != ALK_OK) {
-        alk_node_job_done(job, err, NULL);
+        alk_job_done(job, err, NULL);
     }
 }
 
 static void metrics(void *ctx, struct alk_request *r)
 {
-    alk_node_ask(ctx, r, run_metrics);
+    ask(ctx, r, run_metrics);
 }
 
-static void run_config(struct alk_node_job *job)
+static void run_config(struct alk_job *job)
 {
-    const struct alk_dynamic_config *config = alk_endpoint_config(job->node->endpoint);
+    const struct alk_dynamic_config *config = alk_endpoint_config(node_of(job)->endpoint);
     char *text = NULL;
     size_t n = 0;
 
-    alk_err err = alk_conf_print_public(job->node->mem, config->tree, &text, &n);
+    alk_err err = alk_conf_print_public(node_of(job)->mem, config->tree, &text, &n);
     alk_out_object(&job->out);
     alk_out_key(&job->out, "generation");
     alk_out_u64(&job->out, config->generation);
     alk_out_key(&job->out, "text");
     alk_out_span(&job->out, alk_span(text, n));
     alk_out_end(&job->out);
-    alk_free(job->node->mem, text);
-    alk_node_job_done(job, err, NULL);
+    alk_free(node_of(job)->mem, text);
+    alk_job_done(job, err, NULL);
 }
 
 static void config(void *ctx, struct alk_request *r)
 {
-    alk_node_ask(ctx, r, run_config);
+    ask(ctx, r, run_config);
 }
 
 static void on_reloaded(void *ctx, alk_err err, const char *message)
 {
-    struct alk_node_job *job = ctx;
+    struct alk_job *job = ctx;
     alk_out_object(&job->out);
     alk_out_key(&job->out, "generation");
-    alk_out_u64(&job->out, alk_endpoint_config(job->node->endpoint)->generation);
+    alk_out_u64(&job->out, alk_endpoint_config(node_of(job)->endpoint)->generation);
     alk_out_key(&job->out, "note");
     alk_out_text(&job->out, message == NULL ? "" : message);
     alk_out_end(&job->out);
-    alk_node_job_done(job, err, message);
+    alk_job_done(job, err, message);
 }
 
-static void run_reload(struct alk_node_job *job)
+static void run_reload(struct alk_job *job)
 {
-    alk_endpoint_reload(job->node->endpoint, on_reloaded, job);
+    alk_endpoint_reload(node_of(job)->endpoint, on_reloaded, job);
 }
 
 static void reload(void *ctx, struct alk_request *r)
 {
-    alk_node_ask(ctx, r, run_reload);
+    ask(ctx, r, run_reload);
 }
 
 /* --- the part -------------------------------------------------------------------- */
@@ -214,11 +238,6 @@ void alk_node_unref(struct alk_node *node)
         alk_node_logs_fini(node);
         alk_free(node->mem, node);
     }
-}
-
-static void release(void *ctx)
-{
-    alk_node_unref(ctx);
 }
 
 static alk_err add(struct alk_node *node, const struct alk_op *model, char *why, size_t why_size)

@@ -39,23 +39,4 @@ void alk_node_logs_fini(struct alk_node *node);
 /* Ends all that follow, on their loops. */
 void alk_node_logs_stop(struct alk_node *node);
 
-/* A question that only the endpoint's first loop can answer: it goes there by post and
- * the answer comes back likewise. The request may be cancelled meanwhile. */
-struct alk_node_job {
-    struct alk_node *node;       /* a reference */
-    struct alk_request *request; /* on its loop; NULL: cancelled */
-    struct alk_loop *loop;       /* the request's */
-    void (*run)(struct alk_node_job *job);
-    bool is_admin;
-    struct alk_out out; /* on the first loop until it is answered */
-    alk_err err;
-    char *message; /* of a failure; owns; NULL: a standard one */
-    struct alk_timer again;
-};
-/* run comes on the first loop and ends with alk_node_job_done, then or later. */
-void alk_node_ask(struct alk_node *node, struct alk_request *r,
-                  void (*run)(struct alk_node_job *job));
-/* ALK_OK: job->out is the answer. message is copied; may be NULL. */
-void alk_node_job_done(struct alk_node_job *job, alk_err err, const char *message);
-
 #endif

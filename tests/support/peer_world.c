@@ -3,91 +3,6 @@
 
 #include <stdio.h>
 
-/* --- both ends ---------------------------------------------------------------- */
-
-static alk_err server_open(void *service, struct alk_conn *conn,
-                           const struct alk_auth_context *auth, void **ret_state)
-{
-    struct peer_world *w = (struct peer_world *)service;
-    (void)auth;
-    alk_peer_attach(w->server, conn, true);
-    *ret_state = w;
-    return ALK_OK;
-}
-
-static alk_err client_open(void *service, struct alk_conn *conn,
-                           const struct alk_auth_context *auth, void **ret_state)
-{
-    struct peer_world *w = (struct peer_world *)service;
-    (void)auth;
-    alk_peer_attach(w->client, conn, false);
-    *ret_state = w;
-    return ALK_OK;
-}
-
-static alk_err server_stream(void *state, struct alk_stream *stream)
-{
-    return alk_peer_on_stream(((struct peer_world *)state)->server, stream);
-}
-
-static alk_err client_stream(void *state, struct alk_stream *stream)
-{
-    return alk_peer_on_stream(((struct peer_world *)state)->client, stream);
-}
-
-static void server_credit(void *state)
-{
-    alk_peer_on_credit(((struct peer_world *)state)->server);
-}
-
-static void client_credit(void *state)
-{
-    alk_peer_on_credit(((struct peer_world *)state)->client);
-}
-
-static void end(struct alk_peer **peer)
-{
-    struct alk_peer *p = *peer;
-    *peer = NULL;
-    p->is_freed = true;
-    alk_peer_enter(p);
-    alk_peer_detach(p);
-    (void)alk_peer_leave(p);
-}
-
-static void server_close(void *state, alk_err why, uint64_t code)
-{
-    struct peer_world *w = (struct peer_world *)state;
-    (void)why;
-    w->server_closed = true;
-    w->code = w->code == 0 ? code : w->code;
-    end(&w->server);
-}
-
-static void client_close(void *state, alk_err why, uint64_t code)
-{
-    struct peer_world *w = (struct peer_world *)state;
-    (void)why;
-    w->client_closed = true;
-    w->code = w->code == 0 ? code : w->code;
-    end(&w->client);
-}
-
-static const struct alk_handler server_handler = {.struct_size = sizeof server_handler,
-                                                  .abi = ALK_HANDLER_ABI,
-                                                  .name = "server",
-                                                  .open = server_open,
-                                                  .stream = server_stream,
-                                                  .credit = server_credit,
-                                                  .close = server_close};
-static const struct alk_handler client_handler = {.struct_size = sizeof client_handler,
-                                                  .abi = ALK_HANDLER_ABI,
-                                                  .name = "client",
-                                                  .open = client_open,
-                                                  .stream = client_stream,
-                                                  .credit = client_credit,
-                                                  .close = client_close};
-
 void peer_world_run(struct peer_world *w)
 {
     bool moved = true;
@@ -119,32 +34,32 @@ void peer_world_init(struct peer_world *w, const struct peer_world_options *o)
     alk_hub_init(&w->hub, NULL, 0);
     w->hub.loop = w->node.loop;
     w->caller = o->caller;
-    check_err(alk_peer_new(NULL, w->node.loop, w->node.ops, &limits, &w->server), ALK_OK);
-    check_err(alk_peer_new(NULL, w->node.loop, w->worker.ops, &limits, &w->client), ALK_OK);
-    w->client->node = o->node == NULL ? NULL : alk_identity_ref(o->node);
-    w->client->believes_caller = o->believes_caller;
+    check_err(alk_peer_new(NULL, w->node.loop, w->node.ops, &limits, &w->ends.server), ALK_OK);
+    check_err(alk_peer_new(NULL, w->node.loop, w->worker.ops, &limits, &w->ends.client), ALK_OK);
+    w->ends.client->node = o->node == NULL ? NULL : alk_identity_ref(o->node);
+    w->ends.client->believes_caller = o->believes_caller;
     const struct alk_mem_options options = {.client_hub = &w->hub,
                                             .server_hub = &w->hub,
                                             .window = o->window,
                                             .streams = o->streams,
                                             .server_auth = &seen,
-                                            .client = &client_handler,
-                                            .server = &server_handler,
-                                            .client_state = w,
-                                            .server_state = w};
+                                            .client = &peer_client_end,
+                                            .server = &peer_server_end,
+                                            .client_state = &w->ends,
+                                            .server_state = &w->ends};
     check_err(alk_mem_pair_new(&options, &w->pair), ALK_OK);
     peer_world_run(w);
     /* As if the provider had known its key. */
     struct alk_conn *conn = alk_mem_server(w->pair);
     conn->auth.identity = o->caller == NULL ? NULL : alk_identity_ref(o->caller);
-    alk_peer_on_auth(w->server);
+    alk_peer_on_auth(w->ends.server);
 }
 
 void peer_world_fini(struct peer_world *w)
 {
     alk_mem_pair_free(w->pair);
-    assert_null(w->server);
-    assert_null(w->client);
+    assert_null(w->ends.server);
+    assert_null(w->ends.client);
     (void)alk_loop_run_once(w->node.loop, 0);
     alk_hub_fini(&w->hub);
     alk_ops_free(w->worker.ops);
@@ -199,7 +114,7 @@ void peer_check_at(struct peer_world *w, const char *op, const char *input, cons
                    const char *file, int line)
 {
     struct peer_call c;
-    peer_start(w, w->client, &c, &(struct alk_ask){.op = op, .input = alk_span_str(input)});
+    peer_start(w, w->ends.client, &c, &(struct alk_ask){.op = op, .input = alk_span_str(input)});
     peer_world_run(w);
     if (strcmp(c.heard, want) != 0) {
         print_error("%s:%d: heard %s, not %s\n", file, line, c.heard, want);

@@ -5,18 +5,16 @@
 #ifndef ALK_TEST_PEER_WORLD_H
 #define ALK_TEST_PEER_WORLD_H
 
-#include "call/peer.h"
 #include "core/memconn.h"
 #include "support/ops_world.h"
+#include "support/peer_ends.h"
 
 struct peer_world {
     struct ops_world node, worker; /* the same loop; the worker's registry is the client's */
     struct alk_hub hub;
     struct alk_mem_pair *pair;
-    struct alk_peer *server, *client;
+    struct peer_ends ends;
     const struct alk_identity *caller; /* whom the node takes the client for; NULL: nobody */
-    bool server_closed, client_closed;
-    uint64_t code; /* that the connection was closed with */
 };
 
 /* window: bytes of a stream on their way; 0: 64 KiB. streams: at once; 0: 100. */

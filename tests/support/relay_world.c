@@ -5,85 +5,6 @@
 
 /* --- connections ------------------------------------------------------------------- */
 
-static alk_err server_open(void *service, struct alk_conn *conn,
-                           const struct alk_auth_context *auth, void **ret_state)
-{
-    struct relay_link *l = (struct relay_link *)service;
-    (void)auth;
-    alk_peer_attach(l->server, conn, true);
-    *ret_state = l;
-    return ALK_OK;
-}
-
-static alk_err client_open(void *service, struct alk_conn *conn,
-                           const struct alk_auth_context *auth, void **ret_state)
-{
-    struct relay_link *l = (struct relay_link *)service;
-    (void)auth;
-    alk_peer_attach(l->client, conn, false);
-    *ret_state = l;
-    return ALK_OK;
-}
-
-static alk_err server_stream(void *state, struct alk_stream *stream)
-{
-    return alk_peer_on_stream(((struct relay_link *)state)->server, stream);
-}
-
-static alk_err client_stream(void *state, struct alk_stream *stream)
-{
-    return alk_peer_on_stream(((struct relay_link *)state)->client, stream);
-}
-
-static void server_credit(void *state)
-{
-    alk_peer_on_credit(((struct relay_link *)state)->server);
-}
-
-static void client_credit(void *state)
-{
-    alk_peer_on_credit(((struct relay_link *)state)->client);
-}
-
-static void end_peer(struct alk_peer **peer)
-{
-    struct alk_peer *p = *peer;
-    *peer = NULL;
-    p->is_freed = true;
-    alk_peer_enter(p);
-    alk_peer_detach(p);
-    (void)alk_peer_leave(p);
-}
-
-static void server_close(void *state, alk_err why, uint64_t code)
-{
-    (void)why;
-    (void)code;
-    end_peer(&((struct relay_link *)state)->server);
-}
-
-static void client_close(void *state, alk_err why, uint64_t code)
-{
-    (void)why;
-    (void)code;
-    end_peer(&((struct relay_link *)state)->client);
-}
-
-static const struct alk_handler server_handler = {.struct_size = sizeof server_handler,
-                                                  .abi = ALK_HANDLER_ABI,
-                                                  .name = "server",
-                                                  .open = server_open,
-                                                  .stream = server_stream,
-                                                  .credit = server_credit,
-                                                  .close = server_close};
-static const struct alk_handler client_handler = {.struct_size = sizeof client_handler,
-                                                  .abi = ALK_HANDLER_ABI,
-                                                  .name = "client",
-                                                  .open = client_open,
-                                                  .stream = client_stream,
-                                                  .credit = client_credit,
-                                                  .close = client_close};
-
 static bool on_turn(void *ctx)
 {
     struct relay_side *s = (struct relay_side *)ctx;
@@ -125,22 +46,22 @@ struct relay_link *relay_connect(struct relay_world *w, unsigned number, unsigne
 
     *l = (struct relay_link){.w = w, .side = s};
     check_err(alk_ops_new(&ops, &l->ops), ALK_OK);
-    check_err(alk_peer_new(NULL, s->loop, w->ops, &limits, &l->server), ALK_OK);
-    check_err(alk_peer_new(NULL, s->loop, l->ops, &limits, &l->client), ALK_OK);
-    l->client->node = alk_identity_ref(w->node);
-    l->client->believes_caller = !o.is_distrustful;
+    check_err(alk_peer_new(NULL, s->loop, w->ops, &limits, &l->ends.server), ALK_OK);
+    check_err(alk_peer_new(NULL, s->loop, l->ops, &limits, &l->ends.client), ALK_OK);
+    l->ends.client->node = alk_identity_ref(w->node);
+    l->ends.client->believes_caller = !o.is_distrustful;
     const struct alk_mem_options options = {.client_hub = &s->hub,
                                             .server_hub = &s->hub,
                                             .streams = o.streams,
                                             .window = o.window,
-                                            .client = &client_handler,
-                                            .server = &server_handler,
-                                            .client_state = l,
-                                            .server_state = l};
+                                            .client = &peer_client_end,
+                                            .server = &peer_server_end,
+                                            .client_state = &l->ends,
+                                            .server_state = &l->ends};
     check_err(alk_mem_pair_new(&options, &l->pair), ALK_OK);
     relay_world_run(w);
     alk_mem_server(l->pair)->auth.identity = who == NULL ? NULL : alk_identity_ref(who);
-    alk_peer_on_auth(l->server);
+    alk_peer_on_auth(l->ends.server);
     return l;
 }
 
@@ -189,7 +110,7 @@ void relay_disconnect(struct relay_link *l)
     l->pair = NULL;
     if (pair != NULL) {
         alk_mem_pair_free(pair);
-        assert_null(l->server);
+        assert_null(l->ends.server);
         relay_world_run(l->w);
         alk_ops_free(l->ops);
         l->ops = NULL;

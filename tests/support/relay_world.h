@@ -5,6 +5,7 @@
 #define ALK_TEST_RELAY_WORLD_H
 
 #include "call/relay.h"
+#include "support/peer_ends.h"
 #include "support/peer_world.h"
 
 #include <pthread.h>
@@ -18,7 +19,7 @@ struct relay_link {
     struct relay_world *w;
     struct relay_side *side;
     struct alk_mem_pair *pair; /* NULL: none */
-    struct alk_peer *server, *client;
+    struct peer_ends ends;
     struct alk_ops *ops;
 };
 

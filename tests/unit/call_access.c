@@ -142,7 +142,8 @@ static char ask(struct relay_link *l, unsigned way, const char *op)
         (void)snprintf(name, sizeof name, "%s/%s", way_names[way], op + 2);
     }
     memset(&c, 0, sizeof c);
-    check_err(alk_peer_call(l->client, &(struct alk_ask){.op = name, .input = alk_span_str(input)},
+    check_err(alk_peer_call(l->ends.client,
+                            &(struct alk_ask){.op = name, .input = alk_span_str(input)},
                             &peer_answers, &c, &c.call),
               ALK_OK);
     relay_world_run(l->w);
@@ -225,8 +226,9 @@ static void workers_operations_have_the_nodes_rules(void **state)
                                   .flags = ALK_OP_PUBLIC,
                                   .fn = yes};
         check_err(alk_ops_add(bots->ops, &op, NULL, why, sizeof why), ALK_OK);
-        check_err(alk_peer_offer(bots->client, rules[i].name_space, &peer_answers, &c, &c.call),
-                  ALK_OK);
+        check_err(
+            alk_peer_offer(bots->ends.client, rules[i].name_space, &peer_answers, &c, &c.call),
+            ALK_OK);
         relay_world_run(&w);
         assert_string_equal(c.heard, "={\"offered\":1}.");
     }

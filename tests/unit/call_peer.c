@@ -164,7 +164,7 @@ static void calls_are_answered_both_ways(void **state)
     peer_check(&w, "math/add", "{\"a\":2,\"b\":40}", "=42.");
     peer_check(&w, "math/add", "", "=0.");
     peer_check(&w, "math/none", "{}", "!UNAUTHENTICATED");
-    peer_start(&w, w.server, &c, &(struct alk_ask){.op = "test/who"});
+    peer_start(&w, w.ends.server, &c, &(struct alk_ask){.op = "test/who"});
     peer_world_run(&w);
     assert_string_equal(c.heard, "=null.");
     peer_world_fini(&w);
@@ -181,7 +181,7 @@ static void a_thousand_calls_are_in_flight_and_come_back_in_any_order(void **sta
     peer_world_init(&w, &(struct peer_world_options){.window = 0});
     ops_world_add(&w.node, doze_op, &s);
     for (size_t i = 0; i < N; i++) {
-        peer_start(&w, w.client, &calls[i], &(struct alk_ask){.op = "test/doze"});
+        peer_start(&w, w.ends.client, &calls[i], &(struct alk_ask){.op = "test/doze"});
     }
     peer_world_run(&w);
     assert_int_equal(s.n, N);
@@ -196,8 +196,8 @@ static void a_thousand_calls_are_in_flight_and_come_back_in_any_order(void **sta
     for (size_t i = 0; i < N; i++) {
         assert_string_equal(calls[i].heard, i % 2 == 0 ? "!ABORTED" : "={}.");
     }
-    assert_true(alk_list_is_empty(&w.server->requests));
-    assert_int_equal(w.server->in_bytes, 0);
+    assert_true(alk_list_is_empty(&w.ends.server->requests));
+    assert_int_equal(w.ends.server->in_bytes, 0);
     peer_world_fini(&w);
     free(calls);
 }
@@ -211,7 +211,7 @@ static void too_many_requests_are_refused_and_the_rest_goes_on(void **state)
     peer_world_init(&w, &(struct peer_world_options){.requests = 4});
     ops_world_add(&w.node, doze_op, &s);
     for (size_t i = 0; i < 5; i++) {
-        peer_start(&w, w.client, &calls[i], &(struct alk_ask){.op = "test/doze"});
+        peer_start(&w, w.ends.client, &calls[i], &(struct alk_ask){.op = "test/doze"});
     }
     peer_world_run(&w);
     assert_string_equal(calls[4].heard, "!EXHAUSTED");
@@ -240,10 +240,10 @@ static void bytes_of_requests_are_bounded(void **state)
     peer_world_init(&w, &(struct peer_world_options){.caller = me});
     ops_world_add(&w.node, doze_op, &s);
     for (size_t i = 0; i < N; i++) {
-        peer_start(&w, w.client, &calls[i],
+        peer_start(&w, w.ends.client, &calls[i],
                    &(struct alk_ask){.op = "test/doze", .input = alk_buf_span(&input)});
         peer_world_run(&w);
-        assert_true(w.server->in_bytes <= ALK_PEER_IN_BYTES_MAX);
+        assert_true(w.ends.server->in_bytes <= ALK_PEER_IN_BYTES_MAX);
     }
     for (size_t i = 0; i < N; i++) {
         refused += strcmp(calls[i].heard, "!EXHAUSTED") == 0 ? 1 : 0;
@@ -272,7 +272,7 @@ static void all_bytes_of_a_request_count(void **state)
     peer_world_init(&w, &(struct peer_world_options){.caller = me});
     ops_world_add(&w.node, doze_op, &s);
     for (size_t i = 0; i < N; i++) {
-        peer_start(&w, w.client, &calls[i],
+        peer_start(&w, w.ends.client, &calls[i],
                    &(struct alk_ask){.op = "test/doze",
                                      .traceparent = alk_span(long_text, sizeof long_text)});
         peer_world_run(&w);
@@ -311,17 +311,17 @@ static void a_token_good_for_a_request_without_memory_is_answered(void **state)
     peer_world_init(&w, &(struct peer_world_options){.caller = me});
     w.hub.auth.provider = &provider;
     w.hub.auth.provider_ctx = (void *)(uintptr_t)me;
-    struct alk_ops *own = w.server->ops;
-    w.server->ops = ops;
+    struct alk_ops *own = w.ends.server->ops;
+    w.ends.server->ops = ops;
     mem.fail_at = mem.allocs + 1;
     const struct alk_ask ask = {.op = "math/add", .auth_token = ALK_LIT("alk_x")};
-    peer_start(&w, w.client, &c, &ask);
+    peer_start(&w, w.ends.client, &c, &ask);
     peer_world_run(&w);
     assert_string_equal(c.heard, "!EXHAUSTED");
-    peer_start(&w, w.client, &c, &ask);
+    peer_start(&w, w.ends.client, &c, &ask);
     peer_world_run(&w);
     assert_string_equal(c.heard, "=0.");
-    w.server->ops = own;
+    w.ends.server->ops = own;
     peer_world_fini(&w);
     alk_ops_free(ops);
     alk_identity_unref(me);
@@ -342,11 +342,11 @@ static void the_unknown_have_small_frames(void **state)
     (void)alk_buf_put_str(&input, "\"}");
     peer_world_init(&w, &(struct peer_world_options){.window = 0});
     ops_world_add(&w.node, add_op, NULL);
-    peer_start(&w, w.client, &c,
+    peer_start(&w, w.ends.client, &c,
                &(struct alk_ask){.op = "math/add", .input = alk_buf_span(&input)});
     peer_world_run(&w);
     assert_string_equal(c.heard, "!UNAVAILABLE"); /* its stream was reset */
-    assert_false(w.server_closed);
+    assert_false(w.ends.server_closed);
     peer_check(&w, "math/add", "{\"a\":1}", "=1."); /* others go on */
     peer_world_fini(&w);
     alk_buf_fini(&input);
@@ -360,7 +360,7 @@ static void a_call_that_nobody_answers_ends(void **state)
     (void)state;
     peer_world_init(&w, &(struct peer_world_options){.window = 0});
     ops_world_add(&w.node, doze_op, &s);
-    peer_start(&w, w.client, &c, &(struct alk_ask){.op = "test/doze", .timeout_ms = 20});
+    peer_start(&w, w.ends.client, &c, &(struct alk_ask){.op = "test/doze", .timeout_ms = 20});
     while (c.call != NULL) {
         (void)alk_loop_run_once(w.node.loop, 10);
         peer_world_run(&w);
@@ -382,7 +382,7 @@ static void a_subscription_comes_whole_and_in_order(void **state)
     ops_world_add(&w.node, count_op, &n);
     for (size_t i = 0; i < sizeof credits / sizeof credits[0]; i++) {
         struct peer_call c;
-        peer_start(&w, w.client, &c,
+        peer_start(&w, w.ends.client, &c,
                    &(struct alk_ask){.op = "test/count",
                                      .input = ALK_LIT("{\"n\":3000}"),
                                      .is_subscription = true,
@@ -413,10 +413,10 @@ static void who_does_not_read_stops_the_answerer(void **state)
     (void)state;
     peer_world_init(&w, &(struct peer_world_options){.window = 4096});
     ops_world_add(&w.node, count_op, &n);
-    peer_start(&w, w.client, &c,
+    peer_start(&w, w.ends.client, &c,
                &(struct alk_ask){.op = "test/count", .is_subscription = true, .credit = ALK_NEVER});
     struct alk_peer_stream *ps =
-        ALK_CONTAINER(alk_list_first(&w.client->streams), struct alk_peer_stream, in);
+        ALK_CONTAINER(alk_list_first(&w.ends.client->streams), struct alk_peer_stream, in);
     real_event = ps->stream->fn;
     alk_stream_on(ps->stream, mute, ps);
     peer_world_run(&w);
@@ -439,7 +439,7 @@ static void a_subscription_is_cancelled_by_its_reader(void **state)
     (void)state;
     peer_world_init(&w, &(struct peer_world_options){.window = 4096});
     ops_world_add(&w.node, count_op, &n);
-    peer_start(&w, w.client, &c,
+    peer_start(&w, w.ends.client, &c,
                &(struct alk_ask){.op = "test/count", .is_subscription = true, .credit = 5});
     for (unsigned i = 0; c.answers < 100; i++) {
         assert_true(i < 100000);
@@ -453,7 +453,7 @@ static void a_subscription_is_cancelled_by_its_reader(void **state)
     assert_int_equal(c.ends, 1);
     assert_non_null(strstr(c.heard, "!ABORTED"));
     /* Dropped: nothing is heard any more, and the answerer stops too. */
-    peer_start(&w, w.client, &c,
+    peer_start(&w, w.ends.client, &c,
                &(struct alk_ask){.op = "test/count", .is_subscription = true, .credit = 5});
     for (unsigned i = 0; n.begun < 2; i++) {
         assert_true(i < 1000);
@@ -480,7 +480,7 @@ static void what_is_under_way_ends_with_the_connection(void **state)
     (void)state;
     peer_world_init(&w, &(struct peer_world_options){.window = 0});
     ops_world_add(&w.node, doze_op, &s);
-    peer_start(&w, w.client, &c, &(struct alk_ask){.op = "test/doze"});
+    peer_start(&w, w.ends.client, &c, &(struct alk_ask){.op = "test/doze"});
     peer_world_run(&w);
     alk_conn_close(alk_mem_client(w.pair), 0, (struct alk_span){0});
     peer_world_run(&w);
@@ -521,15 +521,16 @@ static void the_end_of_a_call_is_never_told_inside_alk_peer_call(void **state)
     (void)state;
     peer_world_init(&w, &(struct peer_world_options){.window = 0});
     ops_world_add(&w.node, doze_op, &s);
-    peer_start(&w, w.client, &c, &(struct alk_ask){.op = "test/doze"});
+    peer_start(&w, w.ends.client, &c, &(struct alk_ask){.op = "test/doze"});
     peer_world_run(&w);
     struct alk_peer_stream *ps =
-        ALK_CONTAINER(alk_list_first(&w.server->streams), struct alk_peer_stream, in);
+        ALK_CONTAINER(alk_list_first(&w.ends.server->streams), struct alk_peer_stream, in);
     alk_stream_stop(ps->stream, ALK_CODE_LIMIT);
     (void)alk_mem_pump(w.pair);
     l.is_asking = true;
-    check_err(alk_peer_call(w.client, &(struct alk_ask){.op = "test/doze"}, &answers, &l, &call),
-              ALK_OK);
+    check_err(
+        alk_peer_call(w.ends.client, &(struct alk_ask){.op = "test/doze"}, &answers, &l, &call),
+        ALK_OK);
     l.is_asking = false;
     assert_false(l.was_inside);
     peer_world_run(&w);
@@ -554,11 +555,11 @@ static void a_duplicate_id_closes_the_connection(void **state)
     check_err(alk_stream_write(stream, alk_span(frame, sizeof frame - 1), &took), ALK_OK);
     peer_world_run(&w);
     assert_int_equal(s.n, 1);
-    assert_false(w.server_closed);
+    assert_false(w.ends.server_closed);
     check_err(alk_stream_write(stream, alk_span(frame, sizeof frame - 1), &took), ALK_OK);
     peer_world_run(&w);
-    assert_true(w.server_closed);
-    assert_int_equal(w.code, ALK_CODE_PROTOCOL);
+    assert_true(w.ends.server_closed);
+    assert_int_equal(w.ends.code, ALK_CODE_PROTOCOL);
     assert_int_equal(s.cancelled, 1);
     peer_world_fini(&w);
 }
@@ -574,7 +575,7 @@ static void streams_end_when_nothing_is_under_way(void **state)
      * had if they end. */
     for (unsigned i = 0; i < 40; i++) {
         struct peer_call c;
-        peer_start(&w, w.client, &c,
+        peer_start(&w, w.ends.client, &c,
                    &(struct alk_ask){
                        .op = "test/count", .input = ALK_LIT("{\"n\":3}"), .is_subscription = true});
         peer_world_run(&w);
@@ -593,7 +594,7 @@ static void a_call_may_have_a_stream_of_its_own(void **state)
     peer_world_init(&w, &(struct peer_world_options){.window = 0});
     ops_world_add(&w.node, doze_op, &s);
     for (unsigned i = 0; i < 3; i++) {
-        peer_start(&w, w.client, &calls[i],
+        peer_start(&w, w.ends.client, &calls[i],
                    &(struct alk_ask){.op = "test/doze", .wants_own_stream = true});
     }
     peer_world_run(&w);

@@ -152,7 +152,7 @@ static void add_all(struct relay_link *l, struct bot *b)
 static void offer(struct relay_link *l, const char *want)
 {
     struct peer_call c = {.ends = 0};
-    check_err(alk_peer_offer(l->client, "t", &peer_answers, &c, &c.call), ALK_OK);
+    check_err(alk_peer_offer(l->ends.client, "t", &peer_answers, &c, &c.call), ALK_OK);
     relay_world_run(l->w);
     assert_string_equal(c.heard, want);
 }
@@ -160,7 +160,8 @@ static void offer(struct relay_link *l, const char *want)
 static void ask(struct relay_link *l, struct peer_call *c, const char *op, const char *input)
 {
     memset(c, 0, sizeof *c);
-    check_err(alk_peer_call(l->client, &(struct alk_ask){.op = op, .input = alk_span_str(input)},
+    check_err(alk_peer_call(l->ends.client,
+                            &(struct alk_ask){.op = op, .input = alk_span_str(input)},
                             &peer_answers, c, &c->call),
               ALK_OK);
     relay_world_run(l->w);
@@ -218,14 +219,15 @@ static void a_subscription_comes_whole_and_waits_for_its_reader(void **state)
             .op = "t/count", .input = ALK_LIT("{\"n\":3000}"), .is_subscription = true};
         const struct alk_ask_more manual = {.manual_credit = true};
         begin_with_worker(&w, &b, side);
-        check_err(alk_peer_call(w.link[0].client, &some, &peer_answers, &c, &c.call), ALK_OK);
+        check_err(alk_peer_call(w.link[0].ends.client, &some, &peer_answers, &c, &c.call), ALK_OK);
         relay_world_run(&w);
         assert_int_equal(c.answers, 3000);
         assert_int_equal(c.ends, 1);
         assert_memory_equal(c.heard, "=0=1=2=3=4=5=6=7=8=9=10=", 24);
         memset(&c, 0, sizeof c);
-        check_err(alk_peer_ask(w.link[0].client, &endless, &manual, &peer_answers, &c, &c.call),
-                  ALK_OK);
+        check_err(
+            alk_peer_ask(w.link[0].ends.client, &endless, &manual, &peer_answers, &c, &c.call),
+            ALK_OK);
         relay_world_run(&w);
         assert_int_equal(c.answers, 5); /* what the reader asked for, and not one more */
         alk_call_more(c.call, 7);
@@ -277,8 +279,9 @@ static void a_worker_that_leaves_ends_what_it_may_have_begun(void **state)
         begin_with_worker(&w, &b, side);
         ask(&w.link[0], &c[0], "t/ask", "{}");
         ask(&w.link[0], &c[1], "t/do", "{}");
-        check_err(alk_peer_ask(w.link[0].client, &sub, &manual, &peer_answers, &c[2], &c[2].call),
-                  ALK_OK);
+        check_err(
+            alk_peer_ask(w.link[0].ends.client, &sub, &manual, &peer_answers, &c[2], &c[2].call),
+            ALK_OK);
         relay_world_run(&w);
         add_all(relay_connect(&w, 2, side, w.worker, (struct relay_link_options){0}), &b2);
         offer(&w.link[2], "={\"offered\":5}.");
@@ -315,8 +318,9 @@ static void a_mutation_that_was_never_written_goes_to_another(void **state)
     relay_connect(&w, 0, 0, w.ann, (struct relay_link_options){0});
     add_all(relay_connect(&w, 1, 0, w.worker, (struct relay_link_options){.streams = 1}), &b);
     offer(&w.link[1], "={\"offered\":5}.");
-    check_err(alk_peer_ask(w.link[0].client, &endless, &manual, &peer_answers, &sub, &sub.call),
-              ALK_OK);
+    check_err(
+        alk_peer_ask(w.link[0].ends.client, &endless, &manual, &peer_answers, &sub, &sub.call),
+        ALK_OK);
     relay_world_run(&w);
     assert_string_equal(sub.heard, "=0");
     ask(&w.link[0], &c, "t/do", "{}");
@@ -383,7 +387,7 @@ static void unequal_schemas_conflict_and_the_nodes_own_operation_wins(void **sta
     l = relay_connect(&w, 3, 0, w.worker, (struct relay_link_options){0});
     add(l, (struct alk_op)OP("t/mine", ALK_OP_QUERY, wait_op), &b);
     struct peer_call c = {.ends = 0};
-    check_err(alk_peer_offer(l->client, "t", &peer_answers, &c, &c.call), ALK_OK);
+    check_err(alk_peer_offer(l->ends.client, "t", &peer_answers, &c, &c.call), ALK_OK);
     relay_world_run(&w);
     assert_int_equal(c.ends, 1);
     check(&w.link[0], "t/mine", "{}", "=[\"ann\",\"tools\",\"b\"].");
@@ -402,7 +406,7 @@ static void who_may_not_offer_is_refused(void **state)
     offer(&w.link[0], "!FORBIDDEN");
     struct relay_link *l = relay_connect(&w, 1, 0, w.worker, (struct relay_link_options){0});
     add(l, (struct alk_op)OP("fs/read", ALK_OP_QUERY, who_op), NULL);
-    check_err(alk_peer_offer(l->client, "fs", &peer_answers, &c, &c.call), ALK_OK);
+    check_err(alk_peer_offer(l->ends.client, "fs", &peer_answers, &c, &c.call), ALK_OK);
     relay_world_run(&w);
     assert_string_equal(c.heard, "!FORBIDDEN");
     relay_world_fini(&w);
@@ -437,7 +441,7 @@ static void no_token_is_passed_on(void **state)
     struct peer_call c = {.ends = 0};
     (void)state;
     begin_with_worker(&w, &b, 0);
-    struct alk_peer *to_worker = w.link[1].server;
+    struct alk_peer *to_worker = w.link[1].ends.server;
     to_worker->token = token;
     to_worker->token_n = sizeof token - 1;
     check(&w.link[0], "t/who", "{}", "=[\"ann\",\"tools\",\"b\"].");
@@ -540,7 +544,7 @@ static void more_calls(void *ctx)
                               .input = is_sub ? ALK_LIT("{\"n\":100}") : ALK_LIT("{}"),
                               .is_subscription = is_sub};
         *s = (struct slot){.of = c, .wants = is_sub ? 100 : 1};
-        if (alk_peer_call(c->link->client, &ask, &thread_answers, s, &s->call) != ALK_OK) {
+        if (alk_peer_call(c->link->ends.client, &ask, &thread_answers, s, &s->call) != ALK_OK) {
             c->is_wrong = true;
         }
         c->started++;

@@ -18,7 +18,7 @@ enum note_kind { NOTE_ANSWER, NOTE_END };
 struct note {
     struct alk_link in;
     enum note_kind kind;
-    bool is_error, is_retryable, was_written;
+    bool is_error, was_written;
     char code[ALK_OP_CODE_MAX + 1];
     size_t message_n, body_n; /* the message, then output or details */
     uint8_t text[];
@@ -296,7 +296,7 @@ static void on_answer(void *ctx, struct alk_call *call, struct alk_span output)
     rl->has_lost_answer = true; /* told at the end */
 }
 
-static void tell_end(struct relay *rl, const char *code, struct alk_span message, bool is_retryable,
+static void tell_end(struct relay *rl, const char *code, struct alk_span message,
                      struct alk_span details, bool was_written)
 {
     struct note *n = note_new(rl, NOTE_END, message, details);
@@ -308,7 +308,6 @@ static void tell_end(struct relay *rl, const char *code, struct alk_span message
     rl->last = NULL;
     n->kind = NOTE_END;
     n->is_error = code != NULL;
-    n->is_retryable = is_retryable;
     n->was_written = was_written;
     (void)alk_span_cstr(alk_span_str(code == NULL ? "" : code), n->code, sizeof n->code);
     send_note(rl, n);
@@ -317,6 +316,7 @@ static void tell_end(struct relay *rl, const char *code, struct alk_span message
 static void on_end(void *ctx, struct alk_call *call, const char *code, struct alk_span message,
                    bool is_retryable, struct alk_span details)
 {
+    (void)is_retryable; /* follows from the code */
     struct relay *rl = (struct relay *)ctx;
 
     rl->call = NULL;
@@ -326,7 +326,7 @@ static void on_end(void *ctx, struct alk_call *call, const char *code, struct al
     }
     /* The answer of a call was its end. */
     if (rl->is_subscription || code != NULL) {
-        tell_end(rl, code, message, is_retryable, details, call->was_sent && !rl->is_query);
+        tell_end(rl, code, message, details, call->was_sent && !rl->is_query);
     }
     relay_unref(rl);
 }
@@ -380,7 +380,7 @@ static void on_ask(void *arg)
         }
     }
     if (err != ALK_OK) {
-        tell_end(rl, ALK_OPS_UNAVAILABLE, ALK_LIT("the worker cannot take it now"), true,
+        tell_end(rl, ALK_OPS_UNAVAILABLE, ALK_LIT("the worker cannot take it now"),
                  (struct alk_span){0}, false);
     }
     relay_unref(rl);

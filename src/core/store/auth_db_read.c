@@ -196,26 +196,35 @@ static alk_err read_token(struct alk_auth_db *db, struct sqlite3_stmt *stmt, str
     return ALK_OK;
 }
 
-alk_err alk_auth_db_token_list(struct alk_auth_db *db, alk_auth_db_token_fn *fn, void *ctx)
+#define TOKEN_COLUMNS                                                                              \
+    "SELECT prefix, hash, peer, is_narrowed, scopes, expires_at, created_at, purpose FROM token"
+
+/* Each token that the statement gives, to fn. ALK_END: it gave none after the last. */
+static alk_err walk_tokens(struct alk_auth_db *db, struct sqlite3_stmt *stmt,
+                           alk_auth_db_token_fn *fn, void *ctx, size_t *ret_count)
 {
-    struct sqlite3_stmt *stmt = NULL;
-    db->message[0] = 0;
     struct reader *r = ALK_NEW(db->mem, struct reader);
-    alk_err err = r == NULL ? ALK_E_NOMEM
-                            : alk_db_prepare(db->db,
-                                             "SELECT prefix, hash, peer, is_narrowed, scopes,"
-                                             " expires_at, created_at, purpose FROM token"
-                                             " ORDER BY created_at, rowid",
-                                             &stmt);
+    alk_err err = r == NULL ? ALK_E_NOMEM : ALK_OK;
     while (err == ALK_OK && (err = alk_db_step(db->db, stmt)) == ALK_OK) {
         struct alk_auth_token token;
         err = read_token(db, stmt, r, &token);
         if (err == ALK_OK) {
+            (*ret_count)++;
             err = fn(ctx, &token, alk_db_u64(stmt, 6));
         }
     }
     alk_db_done(stmt);
     alk_free(db->mem, r);
+    return err;
+}
+
+alk_err alk_auth_db_token_list(struct alk_auth_db *db, alk_auth_db_token_fn *fn, void *ctx)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    size_t count = 0;
+    db->message[0] = 0;
+    ALK_TRY(alk_db_prepare(db->db, TOKEN_COLUMNS " ORDER BY created_at, rowid", &stmt));
+    alk_err err = walk_tokens(db, stmt, fn, ctx, &count);
     return err == ALK_END ? ALK_OK : err;
 }
 
@@ -223,28 +232,15 @@ alk_err alk_auth_db_token_find(struct alk_auth_db *db, struct alk_span prefix,
                                alk_auth_db_token_fn *fn, void *ctx)
 {
     struct sqlite3_stmt *stmt = NULL;
+    size_t count = 0;
     db->message[0] = 0;
-    struct reader *r = ALK_NEW(db->mem, struct reader);
-    alk_err err = r == NULL ? ALK_E_NOMEM
-                            : alk_db_prepare(db->db,
-                                             "SELECT prefix, hash, peer, is_narrowed, scopes,"
-                                             " expires_at, created_at, purpose FROM token"
-                                             " WHERE prefix = ?1",
-                                             &stmt);
-    if (err == ALK_OK) {
-        alk_db_bind_text(stmt, 1, prefix);
-        err = alk_db_step(db->db, stmt);
+    ALK_TRY(alk_db_prepare(db->db, TOKEN_COLUMNS " WHERE prefix = ?1", &stmt));
+    alk_db_bind_text(stmt, 1, prefix);
+    alk_err err = walk_tokens(db, stmt, fn, ctx, &count);
+    if (err == ALK_END) {
+        err = count > 0 ? ALK_OK : ALK_E_NOENT;
     }
-    if (err == ALK_OK) {
-        struct alk_auth_token token;
-        err = read_token(db, stmt, r, &token);
-        if (err == ALK_OK) {
-            err = fn(ctx, &token, alk_db_u64(stmt, 6));
-        }
-    }
-    alk_db_done(stmt);
-    alk_free(db->mem, r);
-    return err == ALK_END ? ALK_E_NOENT : err;
+    return err;
 }
 
 /* Mistakes are in the builder's message; only what ends the work comes back. */

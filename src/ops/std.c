@@ -21,6 +21,17 @@ static const char *kind_name(enum alk_op_kind kind)
 
 /* --- services/list ------------------------------------------------------------ */
 
+/* Of a worker's: whose it is, and how many share it. */
+static void put_source(struct alk_out *out, const struct alk_op_info *info)
+{
+    if (info->source[0] != '\0') {
+        alk_out_key(out, "source");
+        alk_out_text(out, info->source);
+        alk_out_key(out, "providers");
+        alk_out_u64(out, info->providers);
+    }
+}
+
 static void put_entry(void *ctx, const struct alk_op_info *info)
 {
     struct alk_out *out = ctx;
@@ -36,12 +47,7 @@ static void put_entry(void *ctx, const struct alk_op_info *info)
         alk_out_key(out, "public");
         alk_out_bool(out, true);
     }
-    if (info->source[0] != '\0') {
-        alk_out_key(out, "source");
-        alk_out_text(out, info->source);
-        alk_out_key(out, "providers");
-        alk_out_u64(out, info->providers);
-    }
+    put_source(out, info);
     alk_out_end(out);
 }
 
@@ -168,12 +174,7 @@ static void put_page(void *ctx, const struct alk_op_info *info)
         alk_out_key(out, "timeout_ms");
         alk_out_u64(out, op->timeout_ms);
     }
-    if (info->source[0] != '\0') {
-        alk_out_key(out, "source");
-        alk_out_text(out, info->source);
-        alk_out_key(out, "providers");
-        alk_out_u64(out, info->providers);
-    }
+    put_source(out, info);
     alk_out_end(out);
 }
 

@@ -13,16 +13,10 @@
 #include "alknet-secret/secret.h"
 #include "base/buf.h"
 
-#define CLI_KEY_FILE_MAX 16384 /* bytes */
-
 /* An Ed25519 key as OpenSSH's own private key file, without encryption. */
 ALK_NODISCARD alk_err cli_key_print_openssh(const uint8_t seed[static 32], const char *comment,
                                             struct alk_buf *ret);
 ALK_NODISCARD alk_err cli_key_print_encryption(uint32_t version, const uint8_t key[static 32],
                                                struct alk_buf *ret);
-/* The key of a version in the text of a key file. ALK_E_NOENT: it has none.
- * ALK_E_MALFORMED: a line is none of the above. *ret is a secret. */
-ALK_NODISCARD alk_err cli_key_find_encryption(struct alk_span text, uint32_t version,
-                                              uint8_t ret[static 32]);
 
 #endif

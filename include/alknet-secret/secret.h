@@ -167,7 +167,6 @@ ALKSEC_API void alksec_path_ethereum(struct alksec_path *ret);
 
 enum alksec_curve { ALKSEC_ED25519, ALKSEC_SECP256K1 };
 #define ALKSEC_PUBLIC_MAX 33
-#define ALKSEC_XKEY_SIZE  112 /* an xprv or xpub as text, with the zero */
 
 /* A private key with its chain code; freed with alksec_key_free. */
 struct alksec_key;

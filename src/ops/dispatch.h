@@ -111,7 +111,6 @@ alk_err alk_request_respond_json(struct alk_request *r, struct alk_span json);
 /* Internal views for operations in this tree. */
 struct yyjson_val;
 struct yyjson_val *alk_request_value(const struct alk_request *r); /* parsed input */
-struct alk_ops *alk_request_ops(const struct alk_request *r);
 enum alk_op_kind alk_request_kind(const struct alk_request *r);
 struct alk_span alk_request_traceparent(const struct alk_request *r); /* empty: none */
 

@@ -378,11 +378,6 @@ struct yyjson_val *alk_request_value(const struct alk_request *r)
     return yyjson_doc_get_root(r->doc);
 }
 
-struct alk_ops *alk_request_ops(const struct alk_request *r)
-{
-    return r->ops;
-}
-
 enum alk_op_kind alk_request_kind(const struct alk_request *r)
 {
     return r->op == NULL ? ALK_OP_QUERY : r->op->kind;

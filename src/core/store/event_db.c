@@ -70,11 +70,6 @@ struct alk_event_db {
     uint64_t ids_dropped_ms; /* when ids were last cleared of old ones */
 };
 
-const char *alk_event_db_message(const struct alk_event_db *db)
-{
-    return alk_db_message(db->db);
-}
-
 uint64_t alk_event_db_last(const struct alk_event_db *db)
 {
     return db->last;

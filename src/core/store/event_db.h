@@ -27,7 +27,5 @@ ALK_NODISCARD alk_err alk_event_db_trim(struct alk_event_db *db,
                                         uint64_t now_ms);
 /* Fills a page; the result for page->done. */
 alk_err alk_event_db_read(struct alk_event_db *db, struct alk_event_page *page);
-/* What went wrong last. */
-const char *alk_event_db_message(const struct alk_event_db *db);
 
 #endif

@@ -56,7 +56,12 @@ extern "C" {
     X(E_STATE, -13, "the vault is unlocked already")                                               \
     X(E_TOO_BIG, -14, "larger than the limit allows")                                              \
     X(E_UNSUPPORTED, -15, "built without secp256k1")                                               \
-    X(E_CRYPTO, -16, "a cryptographic operation failed")
+    X(E_CRYPTO, -16, "a cryptographic operation failed")                                           \
+    X(E_XKEY, -17, "not an extended key: xprv... or xpub... in base58")                            \
+    X(E_XKEY_CHECKSUM, -18, "the checksum of the extended key is wrong")                           \
+    X(E_XKEY_VERSION, -19, "the extended key is neither an xprv nor an xpub")                      \
+    X(E_XKEY_ROOT, -20, "the extended key is a master key, yet names a parent or an index")        \
+    X(E_XKEY_VALUE, -21, "what the extended key holds is no key of its kind")
 
 #define ALKSEC_ERR_ENUM(name, number, text) ALKSEC_##name = (number),
 typedef enum alksec_err { ALKSEC_ERR_MAP(ALKSEC_ERR_ENUM) } alksec_err;
@@ -168,7 +173,8 @@ ALKSEC_API void alksec_path_ethereum(struct alksec_path *ret);
 enum alksec_curve { ALKSEC_ED25519, ALKSEC_SECP256K1 };
 #define ALKSEC_PUBLIC_MAX 33
 
-/* A private key with its chain code; freed with alksec_key_free. */
+/* A key with its chain code; freed with alksec_key_free. It is a private one but
+ * where it was read from an xpub, or derived from such a key. */
 struct alksec_key;
 
 /* The key at a path below a seed of 16 to 64 bytes. ALKSEC_E_INVALID,
@@ -181,8 +187,15 @@ ALKSEC_API ALKSEC_NODISCARD alksec_err alksec_key_derive(const struct alksec_mem
                                                          struct alksec_key **ret);
 /* NULL is allowed. */
 ALKSEC_API void alksec_key_free(struct alksec_key *key);
-/* 32 bytes: the Ed25519 seed [RFC 8032], or the secp256k1 scalar. A secret;
- * borrows until the key is freed. */
+/* The key at a path below another one. Errors as alksec_key_derive; of a key
+ * that is not private an index that is hardened is ALKSEC_E_INVALID; more than 255
+ * steps below the master key are ALKSEC_E_TOO_BIG. */
+ALKSEC_API ALKSEC_NODISCARD alksec_err alksec_key_child(const struct alksec_mem *mem,
+                                                        const struct alksec_key *parent,
+                                                        const struct alksec_path *path,
+                                                        struct alksec_key **ret);
+/* 32 bytes: the Ed25519 seed [RFC 8032], or the secp256k1 scalar; NULL of a key
+ * that is not private. A secret; borrows until the key is freed. */
 ALKSEC_API const uint8_t *alksec_key_private(const struct alksec_key *key);
 /* 32 bytes. Whoever has one with a public key that is not hardened below has
  * its siblings: treat it as a secret. Borrows. */
@@ -190,6 +203,23 @@ ALKSEC_API const uint8_t *alksec_key_chain_code(const struct alksec_key *key);
 /* The public key: 32 bytes of Ed25519, 33 (compressed) of secp256k1. Borrows. */
 ALKSEC_API const uint8_t *alksec_key_public(const struct alksec_key *key, size_t *ret_n);
 ALKSEC_API enum alksec_curve alksec_key_curve(const struct alksec_key *key);
+
+/* An extended key as text, with its zero [BIP-0032]. */
+#define ALKSEC_XKEY_SIZE 113
+
+/* "xprv...": everything below it follows from it, a secret. ALKSEC_E_INVALID: not
+ * private, or not on secp256k1. */
+ALKSEC_API ALKSEC_NODISCARD alksec_err alksec_key_print_xprv(const struct alksec_key *key,
+                                                             char ret[ALKSEC_XKEY_SIZE]);
+/* "xpub...", also of a private key. ALKSEC_E_INVALID: not on secp256k1. */
+ALKSEC_API ALKSEC_NODISCARD alksec_err alksec_key_print_xpub(const struct alksec_key *key,
+                                                             char ret[ALKSEC_XKEY_SIZE]);
+/* Reads either. ALKSEC_E_XKEY: not 82 bytes in base58; then in this order
+ * ALKSEC_E_XKEY_CHECKSUM, _VERSION, _ROOT, _VALUE; ALKSEC_E_UNSUPPORTED,
+ * ALKSEC_E_NOMEM. Takes time that depends on the text. mem must outlive the key. */
+ALKSEC_API ALKSEC_NODISCARD alksec_err alksec_key_parse(const struct alksec_mem *mem,
+                                                        const char *text, size_t n,
+                                                        struct alksec_key **ret);
 
 /* --- sealed values ---------------------------------------------------------------- */
 

@@ -1,25 +1,60 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "key.h"
 
+#include "xkey.h"
+
 #define SEED_MIN 16
+
+alksec_err alksec_derive_below(struct alksec_key *key, const struct alksec_path *path)
+{
+    if (path->depth > ALKSEC_PATH_MAX) {
+        return ALKSEC_E_INVALID;
+    }
+    switch (key->curve) {
+    case ALKSEC_ED25519:
+        return alksec_below_ed25519(key, path);
+    case ALKSEC_SECP256K1:
+        return alksec_below_secp256k1(key, path);
+    }
+    return ALKSEC_E_INVALID;
+}
 
 alksec_err alksec_derive(struct alksec_key *key, struct alksec_bytes seed,
                          const struct alksec_path *path)
 {
-    if (seed.n < SEED_MIN || seed.n > ALKSEC_SEED || path->depth > ALKSEC_PATH_MAX) {
+    if (seed.n < SEED_MIN || seed.n > ALKSEC_SEED) {
         return ALKSEC_E_INVALID;
     }
-    alksec_err err = alksec_ready();
+    alksec_err err = key->curve == ALKSEC_ED25519 ? alksec_master_ed25519(key, seed)
+                                                  : alksec_master_secp256k1(key, seed);
+    return err == ALKSEC_OK ? alksec_derive_below(key, path) : err;
+}
+
+static alksec_err key_new(const struct alksec_mem *mem, struct alksec_key **ret)
+{
+    alksec_err err = alksec_ready(); /* before the first sodium_malloc */
     if (err != ALKSEC_OK) {
         return err;
     }
-    switch (key->curve) {
-    case ALKSEC_ED25519:
-        return alksec_derive_ed25519(key, seed, path);
-    case ALKSEC_SECP256K1:
-        return alksec_derive_secp256k1(key, seed, path);
+    struct alksec_key *key = (struct alksec_key *)alksec_alloc_locked(mem, sizeof *key);
+    if (key == NULL) {
+        return ALKSEC_E_NOMEM;
     }
-    return ALKSEC_E_INVALID;
+    key->mem = mem;
+    *ret = key;
+    return ALKSEC_OK;
+}
+
+/* Gives the key, or frees it. */
+static alksec_err give(struct alksec_key *key, alksec_err err, struct alksec_key **ret)
+{
+    alksec_scrub_stack();
+    if (err == ALKSEC_OK) {
+        *ret = key;
+    } else {
+        alksec_key_free(key);
+    }
+    return err;
 }
 
 alksec_err alksec_key_derive(const struct alksec_mem *mem, enum alksec_curve curve,
@@ -27,24 +62,40 @@ alksec_err alksec_key_derive(const struct alksec_mem *mem, enum alksec_curve cur
                              struct alksec_key **ret)
 {
     struct alksec_key *key = NULL;
-    alksec_err err = alksec_ready(); /* before the first sodium_malloc */
-
+    alksec_err err = curve == ALKSEC_ED25519 || curve == ALKSEC_SECP256K1 ? key_new(mem, &key)
+                                                                          : ALKSEC_E_INVALID;
     if (err == ALKSEC_OK) {
-        key = (struct alksec_key *)alksec_alloc_locked(mem, sizeof *key);
-        err = key == NULL ? ALKSEC_E_NOMEM : ALKSEC_OK;
-    }
-    if (err == ALKSEC_OK) {
-        key->mem = mem;
         key->curve = curve;
         err = alksec_derive(key, (struct alksec_bytes){seed, n}, path);
     }
-    alksec_scrub_stack();
-    if (err != ALKSEC_OK) {
-        alksec_key_free(key);
-        return err;
+    return give(key, err, ret);
+}
+
+alksec_err alksec_key_child(const struct alksec_mem *mem, const struct alksec_key *parent,
+                            const struct alksec_path *path, struct alksec_key **ret)
+{
+    struct alksec_key *key = NULL;
+    alksec_err err = key_new(mem, &key);
+    if (err == ALKSEC_OK) {
+        *key = *parent;
+        key->mem = mem;
+        err = alksec_derive_below(key, path);
     }
-    *ret = key;
-    return ALKSEC_OK;
+    return give(key, err, ret);
+}
+
+alksec_err alksec_key_parse(const struct alksec_mem *mem, const char *text, size_t n,
+                            struct alksec_key **ret)
+{
+    struct alksec_key *key = NULL;
+    alksec_err err = key_new(mem, &key);
+    if (err == ALKSEC_OK) {
+        err = alksec_xkey_read(text, n, key);
+    }
+    if (err == ALKSEC_OK) {
+        err = alksec_check_secp256k1(key);
+    }
+    return give(key, err, ret);
 }
 
 void alksec_key_free(struct alksec_key *key)
@@ -56,7 +107,7 @@ void alksec_key_free(struct alksec_key *key)
 
 const uint8_t *alksec_key_private(const struct alksec_key *key)
 {
-    return key->private_key;
+    return key->is_public ? NULL : key->private_key;
 }
 
 const uint8_t *alksec_key_chain_code(const struct alksec_key *key)

@@ -24,24 +24,34 @@ static void child(struct alksec_key *key, uint32_t index)
     sodium_memzero(hash, sizeof hash);
 }
 
-alksec_err alksec_derive_ed25519(struct alksec_key *key, struct alksec_bytes seed,
-                                 const struct alksec_path *path)
+static alksec_err public_of(struct alksec_key *key)
+{
+    uint8_t pair[crypto_sign_SECRETKEYBYTES];
+    int rc = crypto_sign_seed_keypair(key->public_key, pair, key->private_key);
+    sodium_memzero(pair, sizeof pair);
+    return rc == 0 ? ALKSEC_OK : ALKSEC_E_CRYPTO;
+}
+
+alksec_err alksec_master_ed25519(struct alksec_key *key, struct alksec_bytes seed)
 {
     static const char name[] = "ed25519 seed";
-    uint8_t hash[ALKSEC_HASH], pair[crypto_sign_SECRETKEYBYTES];
+    uint8_t hash[ALKSEC_HASH];
 
+    alksec_hmac((struct alksec_bytes){(const uint8_t *)name, sizeof name - 1}, &seed, 1, hash);
+    take(key, hash);
+    sodium_memzero(hash, sizeof hash);
+    return ALKSEC_OK;
+}
+
+alksec_err alksec_below_ed25519(struct alksec_key *key, const struct alksec_path *path)
+{
     for (unsigned i = 0; i < path->depth; i++) {
         if ((path->index[i] & ALKSEC_HARDENED) == 0) {
             return ALKSEC_E_HARDENED;
         }
     }
-    alksec_hmac((struct alksec_bytes){(const uint8_t *)name, sizeof name - 1}, &seed, 1, hash);
-    take(key, hash);
     for (unsigned i = 0; i < path->depth; i++) {
         child(key, path->index[i]);
     }
-    int rc = crypto_sign_seed_keypair(key->public_key, pair, key->private_key);
-    sodium_memzero(hash, sizeof hash);
-    sodium_memzero(pair, sizeof pair);
-    return rc == 0 ? ALKSEC_OK : ALKSEC_E_CRYPTO;
+    return public_of(key);
 }

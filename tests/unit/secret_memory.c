@@ -289,6 +289,57 @@ static void nothing_is_left_after_a_failed_derivation(void **state)
     alksec_vault_free(v);
 }
 
+/* The seed's master key on secp256k1, or NULL: built without. */
+static struct alksec_key *open_xkey(void)
+{
+    const struct alksec_path master = {.depth = 0};
+    struct alksec_key *key = NULL;
+    uint8_t seed[ALKSEC_SEED];
+    for (size_t i = 0; i < sizeof seed; i++) {
+        seed[i] = (uint8_t)(i * 91 + 5);
+    }
+    alksec_err err = alksec_key_derive(NULL, ALKSEC_SECP256K1, seed, sizeof seed, &master, &key);
+    assert_true(err == ALKSEC_OK || err == ALKSEC_E_UNSUPPORTED);
+    alksec_wipe(seed, sizeof seed);
+    return key;
+}
+
+/* Prints it, reads the text and one that is wrong near its end, goes a step down. */
+static void use_xkey(const struct alksec_key *key)
+{
+    const struct alksec_path step = {.index = {ALKSEC_HARDENED}, .depth = 1};
+    struct alksec_key *again = NULL, *child = NULL;
+    char text[ALKSEC_XKEY_SIZE];
+    check_sec(alksec_key_print_xprv(key, text), ALKSEC_OK);
+    check_sec(alksec_key_parse(NULL, text, strlen(text), &again), ALKSEC_OK);
+    check_sec(alksec_key_child(NULL, again, &step, &child), ALKSEC_OK);
+    alksec_key_free(again);
+    alksec_key_free(child);
+    text[105] = text[105] == 'z' ? 'y' : 'z';
+    check_sec(alksec_key_parse(NULL, text, strlen(text), &again), ALKSEC_E_XKEY_CHECKSUM);
+    alksec_wipe(text, sizeof text);
+}
+
+static void nothing_is_left_of_an_extended_key(void **state)
+{
+    (void)state;
+    struct search s = {.count = 0};
+    char text[ALKSEC_XKEY_SIZE];
+    struct alksec_key *key = open_xkey();
+    if (key == NULL) {
+        skip();
+    }
+    check_sec(alksec_key_print_xprv(key, text), ALKSEC_OK);
+    look_for(&s, text + 16, 80);
+    alksec_wipe(text, sizeof text);
+    look_for(&s, alksec_key_private(key), 32);
+    look_for(&s, alksec_key_chain_code(key), 32);
+    assert_true(search(&s) >= 4);
+    use_xkey(key);
+    alksec_key_free(key);
+    check_gone(&s, "an extended key");
+}
+
 /* In locked memory that is the C library's heap, so that a block that was given
  * back without being wiped is still there to be found. */
 static void nothing_is_left_when_memory_runs_out(void **state)
@@ -322,6 +373,7 @@ int main(void)
         cmocka_unit_test(nothing_is_left_after_lock),
         cmocka_unit_test(nothing_is_left_after_a_refused_phrase),
         cmocka_unit_test(nothing_is_left_after_a_failed_derivation),
+        cmocka_unit_test(nothing_is_left_of_an_extended_key),
         cmocka_unit_test(nothing_is_left_when_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,8 +121,9 @@ static void make(struct material *m)
         memcpy(m->passphrase + i, "\xc3\xa9", 2); /* not ASCII: through NFKD */
         m->passphrase[i + 1] = (char)(m->passphrase[i + 1] - (char)(i % 16));
     }
+    /* Not in the order of ASCII: libraries have tables that hold just that. */
     for (size_t i = 0; i + 1 < sizeof m->value; i++) {
-        m->value[i] = (char)('!' + i);
+        m->value[i] = (char)('!' + (i * 37 + 11) % 94);
     }
 }
 

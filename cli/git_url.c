@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "git_url.h"
+
+#include "base/text.h"
+#include "core/store/why.h"
+
+#define SCHEME "alknet://"
+
+static bool has_any(struct alk_span s, const char *chars)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (strchr(chars, s.p[i]) != NULL) { /* also for a zero byte */
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Such bytes are in no name that somebody has typed, and the first thing that an
+ * address from elsewhere would try. */
+static bool has_control(struct alk_span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < 0x20 || s.p[i] == 0x7f) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False: no two hex digits behind a %, a zero byte, or too long. */
+static bool decode(struct alk_span s, char *dst, size_t size)
+{
+    size_t n = 0;
+
+    while (s.n > 0 && n + 1 < size) {
+        uint8_t c = s.p[0];
+        size_t took = 1;
+        if (c == '%') {
+            size_t got = 0;
+            if (alk_unhex(alk_span_head(alk_span_tail(s, 1), 2), &c, 1, &got) != ALK_OK ||
+                got != 1 || c == 0) {
+                return false;
+            }
+            took = 3;
+        }
+        dst[n++] = (char)c;
+        s = alk_span_tail(s, took);
+    }
+    dst[n] = '\0';
+    return s.n == 0;
+}
+
+alk_err cli_git_url_parse(const char *text, struct cli_git_url *ret, char *why, size_t why_size)
+{
+    struct alk_why note = {why, why_size};
+    struct alk_span s = alk_span_str(text);
+
+    if (alk_span_starts(s, ALK_LIT(SCHEME))) {
+        s = alk_span_tail(s, strlen(SCHEME));
+    }
+    size_t slash = alk_span_find(s, '/');
+    struct alk_span node = alk_span_head(s, slash);
+    struct alk_span path = alk_span_tail(s, slash);
+    bool is_name = !has_any(node, "@.:[");
+
+    if (has_control(s)) {
+        return alk_say(note, ALK_E_INVALID, "there is a control character in it");
+    }
+    if (node.n == 0) {
+        return alk_say(note, ALK_E_INVALID, "there is no node in it: " SCHEME "NODE/REPOSITORY");
+    }
+    if (path.n < 2) {
+        return alk_say(note, ALK_E_INVALID,
+                       "there is no repository in it: " SCHEME "NODE/REPOSITORY");
+    }
+    if (node.n + strlen(SCHEME) > CLI_NODE_MAX) {
+        return alk_say(note, ALK_E_INVALID, "that is no address of a node");
+    }
+    if (!decode(path, ret->path, sizeof ret->path)) {
+        return alk_say(note, ALK_E_INVALID,
+                       "the path is too long, or a %% in it is not followed by two hex digits");
+    }
+    (void)snprintf(ret->node, sizeof ret->node, "%s%.*s", is_name ? "" : SCHEME, (int)node.n,
+                   (const char *)node.p);
+    return ALK_OK;
+}

@@ -67,6 +67,10 @@ const char *cli_nearest(const char *word, const char *const *candidates)
 
 void cli_full_name(const struct cli_args *args, char *ret, size_t ret_size)
 {
+    if (args->command->is_program) {
+        (void)snprintf(ret, ret_size, "%s", args->command->name);
+        return;
+    }
     (void)snprintf(ret, ret_size, "alknet%s%s%s%s", args->parent != NULL ? " " : "",
                    args->parent != NULL ? args->parent->name : "",
                    args->command->name[0] != '\0' ? " " : "", args->command->name);

@@ -86,6 +86,7 @@ struct cli_command {
     const struct cli_command *const *subcommands; /* NULL-terminated; NULL: none */
     bool has_default;                             /* with subcommands: runs without one too */
     bool is_hidden;
+    bool is_program;   /* called by its own name, not as a part of alknet */
     bool takes_fields; /* --NAME [VALUE] that is no option is a field: see cli_args.fields */
     cli_run_fn *run;
 };

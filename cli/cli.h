@@ -17,6 +17,7 @@ struct cli {
     FILE *out, *err;
     const char *program; /* how we were called, for lines to copy: "build/alknet" */
     bool is_json;
+    bool is_git; /* as git's helper: messages begin with "fatal:", hints are for git's user */
     bool out_is_tty, err_is_tty;
     bool has_color; /* out is a terminal and NO_COLOR is not set */
 };
@@ -31,7 +32,8 @@ extern const struct cli_opt cli_json_opts[];  /* --json */
 extern const struct cli_opt cli_state_opts[]; /* --config, --dir */
 extern const struct cli_opt cli_node_opts[];  /* how to reach a node, and as whom */
 
-/* Writes "alknet: <message>" to err and returns `status`. */
+/* Writes "alknet: <message>" ("fatal: <message>" as git's helper) to err and returns
+ * `status`. */
 int cli_fail(struct cli *cli, int status, const char *fmt, ...) ALK_PRINTF(3, 4);
 /* The exit status for an error of the library. */
 int cli_status_of(alk_err err);

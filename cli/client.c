@@ -314,9 +314,17 @@ const char *cli_transport_name(enum alk_transport transport)
     return transport == ALK_TRANSPORT_QUIC ? "quic" : "tls";
 }
 
+/* What to type, or to add, so that an unknown key is accepted. */
+static const char *trust_how(const struct cli_client *c, char *text, size_t size)
+{
+    (void)snprintf(text, size, "alknet ping %s --trust", c->node.host_port);
+    return c->cli->is_git ? text : "--trust";
+}
+
 int cli_client_failed(struct cli_client *c, alk_err err, const char *message)
 {
     int status = cli_fail_err(c->cli, err, message);
+    char how[ALK_KNOWN_HOST_MAX + 32];
 
     if (err == ALK_E_KEY_CHANGED) {
         char key[ALK_Z32_ADDRESS_SIZE] = "";
@@ -327,12 +335,12 @@ int cli_client_failed(struct cli_client *c, alk_err err, const char *message)
         if (c->is_remembered) {
             (void)fprintf(c->cli->err,
                           "alknet: if the node was really given a new key, remove the line of %s "
-                          "there and use --trust\n",
-                          c->node.host_port);
+                          "there and use %s\n",
+                          c->node.host_port, trust_how(c, how, sizeof how));
         }
     } else if (err == ALK_E_UNTRUSTED && c->options.trust == NULL) {
-        (void)fprintf(c->cli->err, "alknet: to accept and remember the key that it shows now: "
-                                   "--trust\n");
+        (void)fprintf(c->cli->err, "alknet: to accept and remember the key that it shows now: %s\n",
+                      trust_how(c, how, sizeof how));
     }
     return status;
 }

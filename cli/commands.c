@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "core/store/file.h"
 #include "core/store/known_nodes.h"
+#include "git_remote.h"
 #include "home.h"
 
 #include <gnutls/gnutls.h>
@@ -252,6 +253,9 @@ static int run_man(struct cli *cli, const struct cli_args *args)
     const char *name = cli_value(args, 0);
     const struct cli_command *command = name == NULL ? NULL : cli_find_command(name);
 
+    if (name != NULL && strcmp(name, CLI_GIT_PROGRAM) == 0) {
+        command = &cli_git_remote_command;
+    }
     if (name != NULL && strcmp(name, "--all") != 0 && command == NULL) {
         return unknown_command(cli, name);
     }

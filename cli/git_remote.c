@@ -231,7 +231,7 @@ const struct cli_command cli_git_remote_command = {
     .examples =
         (const struct cli_example[]){
             {"git clone alknet://KEY@home.example.org/team/site", "clone from a node by its key"},
-            {"git remote add origin alknet://home/notes", "add a remote at a node with a name"},
+            {"git remote add origin alknet://mybox/notes", "add a remote at a node with a name"},
             {"git -c alknet.transport=tcp fetch", "over TCP, once"},
             {NULL, NULL}},
     .run = run};

@@ -136,7 +136,7 @@ void cli_help(struct cli *cli, const struct cli_args *args)
         put_options(cli, command);
     }
     put_examples(cli, command);
-    (void)fprintf(cli->out, "\nManual: man alknet%s%s\n", "-",
+    (void)fprintf(cli->out, "\nManual: man %s%s\n", command->is_program ? "" : "alknet-",
                   args->parent != NULL ? args->parent->name : command->name);
 }
 

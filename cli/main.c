@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The alknet command: streams made safe, then one command. */
+/* The alknet command: streams made safe, then one command. As git-remote-alknet it is
+ * git's helper. */
 #include "cli.h"
+#include "git_remote.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -21,6 +23,13 @@ static bool fill_streams(void)
     return true;
 }
 
+/* Without its folder. */
+static const char *name_of(const char *program)
+{
+    const char *slash = strrchr(program, '/');
+    return slash == NULL ? program : slash + 1;
+}
+
 int main(int argc, char **argv)
 {
     const char *no_color = getenv("NO_COLOR");
@@ -35,5 +44,8 @@ int main(int argc, char **argv)
                       .out_is_tty = isatty(STDOUT_FILENO) == 1,
                       .err_is_tty = isatty(STDERR_FILENO) == 1};
     cli.has_color = cli.out_is_tty && (no_color == NULL || no_color[0] == '\0');
+    if (argc > 0 && strcmp(name_of(argv[0]), CLI_GIT_PROGRAM) == 0) {
+        return cli_git_main(&cli, argc, (const char *const *)argv);
+    }
     return cli_main(&cli, argc, (const char *const *)argv);
 }

@@ -176,8 +176,8 @@ static void put_synopsis(FILE *out, const struct cli_command *c, const struct cl
     const struct cli_opt *o;
     size_t at = 0;
 
-    (void)fprintf(out, ".Nm alknet %s%s%s\n", parent != NULL ? parent->name : "",
-                  parent != NULL ? " " : "", c->name);
+    (void)fprintf(out, ".Nm %s%s%s%s\n", c->is_program ? "" : "alknet ",
+                  parent != NULL ? parent->name : "", parent != NULL ? " " : "", c->name);
     for (const struct cli_arg *a = c->args; a != NULL && a->name != NULL; a++) {
         (void)fprintf(out, ".%sAr %s%s\n", a->is_optional ? "Op " : "", a->name,
                       a->is_many ? " ..." : "");
@@ -268,7 +268,7 @@ static bool put_command(FILE *out, const struct cli_command *c)
     char page[64];
     bool is_first = true; /* example */
 
-    (void)snprintf(page, sizeof page, "alknet-%s", c->name);
+    (void)snprintf(page, sizeof page, "%s%s", c->is_program ? "" : "alknet-", c->name);
     put_title(out, page, c->summary);
     (void)fprintf(out, ".Sh SYNOPSIS\n");
     if (c->subcommands == NULL || c->has_default) {
@@ -362,7 +362,7 @@ static bool put_overview(FILE *out)
     for (const char *name; (name = next_name(last)) != NULL; last = name) {
         (void)fprintf(out, "%s.Xr alknet-%s 1", last[0] == '\0' ? "" : " ,\n", name);
     }
-    (void)fprintf(out, " ,\n.Xr alknet-config 5\n");
+    (void)fprintf(out, " ,\n.Xr git-remote-alknet 1 ,\n.Xr alknet-config 5\n");
     return ferror(out) == 0;
 }
 

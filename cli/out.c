@@ -11,7 +11,7 @@
 int cli_fail(struct cli *cli, int status, const char *fmt, ...)
 {
     va_list args;
-    (void)fprintf(cli->err, "alknet: ");
+    (void)fprintf(cli->err, "%s: ", cli->is_git ? "fatal" : "alknet");
     va_start(args, fmt);
     (void)vfprintf(cli->err, fmt, args);
     va_end(args);

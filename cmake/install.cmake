@@ -9,6 +9,7 @@ install(TARGETS alknet_static alknet_shared
 install(DIRECTORY include/alknet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
 if(alk_cli)
     install(TARGETS alknet RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(FILES $<TARGET_FILE_DIR:alknet>/git-remote-alknet DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 foreach(section 1 3 5 7 8)
     file(GLOB pages CONFIGURE_DEPENDS docs/man/*.${section})

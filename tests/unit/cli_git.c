@@ -22,12 +22,12 @@ static void an_address_is_a_node_and_a_path(void **state)
         {"alknet://" KEY "@h.example:1/a/b.git", "alknet://" KEY "@h.example:1", "/a/b.git"},
         {"alknet://h.example/a", "alknet://h.example", "/a"},
         {"alknet://[::1]:5/a", "alknet://[::1]:5", "/a"},
-        {"alknet://home/a", "home", "/a"},
-        {"alknet://home//a/", "home", "//a/"},
-        {"home/a", "home", "/a"}, /* alknet::home/a */
+        {"alknet://mybox/a", "mybox", "/a"},
+        {"alknet://mybox//a/", "mybox", "//a/"},
+        {"mybox/a", "mybox", "/a"}, /* alknet::mybox/a */
         {"h.example:1/a", "alknet://h.example:1", "/a"},
-        {"alknet://home/a%20b%25/%7Eme", "home", "/a b%/~me"},
-        {"alknet://home/../a", "home", "/../a"}, /* the node refuses it */
+        {"alknet://mybox/a%20b%25/%7Eme", "mybox", "/a b%/~me"},
+        {"alknet://mybox/../a", "mybox", "/../a"}, /* the node refuses it */
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -50,13 +50,13 @@ static void what_is_no_address_of_a_repository_is_told_why(void **state)
         {"alknet://", "no node"},
         {"alknet:///a", "no node"},
         {"alknet://home", "no repository"},
-        {"alknet://home/", "no repository"},
-        {"alknet://home/a\nb", "control"},
+        {"alknet://mybox/", "no repository"},
+        {"alknet://mybox/a\nb", "control"},
         {"alknet://ho\x7fme/a", "control"},
-        {"alknet://home/a%", "hex"},
-        {"alknet://home/a%4", "hex"},
-        {"alknet://home/a%4g", "hex"},
-        {"alknet://home/a%00", "hex"},
+        {"alknet://mybox/a%", "hex"},
+        {"alknet://mybox/a%4", "hex"},
+        {"alknet://mybox/a%4g", "hex"},
+        {"alknet://mybox/a%00", "hex"},
     };
     char text[ALK_GIT_REQUEST_PATH_MAX + 32], why[256];
     struct cli_git_url u;
@@ -69,9 +69,9 @@ static void what_is_no_address_of_a_repository_is_told_why(void **state)
         }
     }
     /* The longest path goes, one byte more does not; so with the node. */
-    (void)snprintf(text, sizeof text, "alknet://home/%0*d", ALK_GIT_REQUEST_PATH_MAX - 1, 0);
+    (void)snprintf(text, sizeof text, "alknet://mybox/%0*d", ALK_GIT_REQUEST_PATH_MAX - 1, 0);
     assert_int_equal(cli_git_url_parse(text, &u, why, sizeof why), ALK_OK);
-    (void)snprintf(text, sizeof text, "alknet://home/%0*d", ALK_GIT_REQUEST_PATH_MAX, 0);
+    (void)snprintf(text, sizeof text, "alknet://mybox/%0*d", ALK_GIT_REQUEST_PATH_MAX, 0);
     assert_int_equal(cli_git_url_parse(text, &u, why, sizeof why), ALK_E_INVALID);
     (void)snprintf(text, sizeof text, "alknet://%0*d/a", CLI_NODE_MAX - 9, 0);
     assert_int_equal(cli_git_url_parse(text, &u, why, sizeof why), ALK_OK);

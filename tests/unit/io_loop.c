@@ -97,6 +97,87 @@ static void the_queue_of_posts_is_bounded(void **ctx)
     alk_loop_free(loop);
 }
 
+/* --- posts in their owner's memory ---------------------------------------- */
+
+static struct alk_post_node node_of(struct order_post *p)
+{
+    return (struct alk_post_node){.fn = on_order, .cancel = on_cancel, .arg = p};
+}
+
+static void a_post_of_its_owners_waits_once_and_after_what_came_before(void **ctx)
+{
+    (void)ctx;
+    struct order o = {.loop = make_loop()};
+    struct order_post p[3] = {{&o, 1}, {&o, 2}, {&o, 3}};
+    struct alk_post_node a = node_of(&p[1]), b = node_of(&p[2]);
+    assert_true(alk_post_own(o.loop, &a));
+    assert_int_equal(alk_post(o.loop, on_order, &p[0]), ALK_OK);
+    assert_true(alk_post_own(o.loop, &b));
+    assert_false(alk_post_own(o.loop, &a));
+    assert_int_equal(o.n, 0);
+    alk_loop_run(o.loop);
+    assert_int_equal(o.n, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(o.seen[i], i + 1);
+    }
+    assert_true(alk_post_own(o.loop, &a)); /* it ran: it may wait again */
+    alk_loop_free(o.loop);
+    assert_int_equal(o.n, 3);
+    assert_int_equal(o.cancelled, 1);
+}
+
+struct again {
+    struct alk_loop *loop;
+    struct alk_post_node node, other;
+    unsigned runs;
+};
+
+static void on_again(void *arg)
+{
+    struct again *a = arg;
+    a->runs++;
+    assert_true(alk_post_own(a->loop, &a->node));
+}
+
+static void on_other(void *arg)
+{
+    struct again *a = arg;
+    alk_loop_stop(a->loop);
+}
+
+static void a_post_made_by_a_post_comes_next_time_and_wakes_the_loop(void **ctx)
+{
+    (void)ctx;
+    struct again a = {.loop = make_loop()};
+    a.node = (struct alk_post_node){.fn = on_again, .arg = &a};
+    a.other = (struct alk_post_node){.fn = on_other, .arg = &a};
+    assert_true(alk_post_own(a.loop, &a.node));
+    assert_true(alk_post_own(a.loop, &a.other));
+    assert_false(alk_loop_run_once(a.loop, -1));
+    assert_int_equal(a.runs, 1);
+    assert_true(alk_loop_run_once(a.loop, -1)); /* sleeps for ever if nothing woke it */
+    assert_int_equal(a.runs, 2);
+    alk_loop_free(a.loop);
+}
+
+static void a_post_of_its_owners_finds_room_where_the_queue_has_none(void **ctx)
+{
+    (void)ctx;
+    struct order o = {.loop = make_loop()};
+    struct order_post p = {&o, 7};
+    struct alk_post_node node = node_of(&p);
+    size_t n = 0;
+    for (size_t i = 0; i < ALK_POSTS_MAX; i++) {
+        assert_int_equal(alk_post(o.loop, count_post, &n), ALK_OK);
+    }
+    assert_int_equal(alk_post(o.loop, count_post, &n), ALK_FULL);
+    assert_true(alk_post_own(o.loop, &node));
+    assert_true(alk_loop_run_once(o.loop, 0));
+    assert_int_equal(n, ALK_POSTS_MAX);
+    assert_int_equal(o.seen[0], 7);
+    alk_loop_free(o.loop);
+}
+
 struct thread {
     struct alk_loop *loop;
     size_t *sum;
@@ -409,6 +490,9 @@ int main(void)
         cmocka_unit_test(posts_that_wait_when_the_loop_is_freed_are_cancelled),
         cmocka_unit_test(the_queue_of_posts_is_bounded),
         cmocka_unit_test(every_post_of_several_threads_arrives),
+        cmocka_unit_test(a_post_of_its_owners_waits_once_and_after_what_came_before),
+        cmocka_unit_test(a_post_made_by_a_post_comes_next_time_and_wakes_the_loop),
+        cmocka_unit_test(a_post_of_its_owners_finds_room_where_the_queue_has_none),
         cmocka_unit_test(timers_fire_at_or_after_their_time_and_may_set_timers),
         cmocka_unit_test(a_timer_set_to_never_is_stopped),
         cmocka_unit_test(an_earlier_timer_overtakes_what_the_alarm_is_set_to),

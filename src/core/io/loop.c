@@ -263,6 +263,16 @@ alk_err alk_post_cancel(struct alk_loop *loop, alk_post_fn *fn, alk_post_fn *can
     return ALK_OK;
 }
 
+bool alk_post_own(struct alk_loop *loop, struct alk_post_node *node)
+{
+    bool is_first = false;
+    bool is_new = alk_posts_put_node(&loop->posts, node, &is_first);
+    if (is_first) {
+        (void)uv_async_send(&loop->wake);
+    }
+    return is_new;
+}
+
 alk_err alk_post(struct alk_loop *loop, alk_post_fn *fn, void *arg)
 {
     return alk_post_cancel(loop, fn, NULL, arg);

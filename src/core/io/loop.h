@@ -48,6 +48,20 @@ void alk_loop_soon_cancel(struct alk_soon *soon);
 ALK_NODISCARD alk_err alk_post_cancel(struct alk_loop *loop, alk_post_fn *fn, alk_post_fn *cancel,
                                       void *arg);
 
+/* A post in its owner's memory: it needs none and finds no queue full, and waits once
+ * however often it is posted, so its owner first writes down what is to be told, then
+ * posts. Zero-initialise, then set fn, cancel (may be NULL) and arg. The memory stays
+ * until fn or cancel is called, and may go in there. As many may wait as there are
+ * owners: for what exists in bounded numbers. */
+struct alk_post_node {
+    alk_post_fn *fn, *cancel;
+    void *arg;
+    struct alk_link in; /* the loop's, under its lock */
+};
+/* From every thread; as alk_post_cancel. False: it waits already, and fn will see what
+ * was written before this call. */
+bool alk_post_own(struct alk_loop *loop, struct alk_post_node *node);
+
 /* What must be undone before the loop goes: objects that outlive their connection
  * (a program being ended, a forwarded stream's last bytes) hold one each. fn runs
  * once, first thing in alk_loop_free, when the loop does not run any more; it is

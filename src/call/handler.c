@@ -239,10 +239,7 @@ static void call_close(void *state, alk_err why, uint64_t code)
     }
     (void)why;
     (void)code;
-    peer->is_freed = true;
-    alk_peer_enter(peer);
-    alk_peer_detach(peer);
-    (void)alk_peer_leave(peer);
+    alk_peer_end(peer);
 }
 
 static const struct alk_alpn call_alpns[] = {{ALK_CALL_ALPN, ALK_TRANSPORT_ANY}};

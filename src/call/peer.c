@@ -136,6 +136,14 @@ void alk_peer_detach(struct alk_peer *peer)
     (void)alk_peer_leave(peer);
 }
 
+void alk_peer_end(struct alk_peer *peer)
+{
+    alk_peer_enter(peer);
+    alk_peer_detach(peer);
+    peer->is_freed = true;
+    (void)alk_peer_leave(peer);
+}
+
 /* --- streams -------------------------------------------------------------------- */
 
 struct alk_peer_stream *alk_peer_find_stream(struct alk_peer *peer, uint64_t id)

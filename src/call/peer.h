@@ -142,6 +142,9 @@ void alk_peer_on_credit(struct alk_peer *peer);
 void alk_peer_on_auth(struct alk_peer *peer);
 /* Everything under way is lost; no use of the connection afterwards. */
 void alk_peer_detach(struct alk_peer *peer);
+/* The last call of a connection that this peer serves: the same, then it is freed. Its
+ * calls hear of it. */
+void alk_peer_end(struct alk_peer *peer);
 
 /* A frame of ours goes on the stack, and off; off may free the peer: false then. */
 void alk_peer_enter(struct alk_peer *peer);

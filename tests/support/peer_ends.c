@@ -45,10 +45,7 @@ static void end(struct alk_peer **peer)
 {
     struct alk_peer *p = *peer;
     *peer = NULL;
-    p->is_freed = true;
-    alk_peer_enter(p);
-    alk_peer_detach(p);
-    (void)alk_peer_leave(p);
+    alk_peer_end(p);
 }
 
 static void server_close(void *state, alk_err why, uint64_t code)

@@ -9,14 +9,16 @@
 
 /* Answers of a subscription on their way or waiting at the requester. */
 #define RELAY_CREDIT 16
-/* A post that found no room is tried again. */
-#define RELAY_RETRY  (50 * ALK_MS)
 
 enum note_kind { NOTE_ANSWER, NOTE_END };
 
-/* From B to A. */
+struct relay;
+
+/* From B to A. Needs nothing more to get there. */
 struct note {
-    struct alk_link in;
+    struct alk_link in;  /* relay->pending */
+    struct relay *relay; /* a reference, on its way */
+    struct alk_post_node post;
     enum note_kind kind;
     bool is_error, was_written;
     char code[ALK_OP_CODE_MAX + 1];
@@ -39,12 +41,14 @@ struct relay {
     struct alk_list pending;     /* notes that the requester had no room for */
     bool is_full;
 
+    /* Orders from A to B: what is to be told, and the post that says to look. */
+    atomic_uint_fast64_t owed; /* credit that B has not taken yet */
+    atomic_bool wants_cancel;
+    struct alk_post_node order;
+
     /* Loop B. */
     struct alk_call *call; /* NULL: over, or not asked yet */
-    bool is_cancelled, has_lost_answer;
-    struct note *last;      /* made in advance, for the end without memory */
-    struct alk_list unsent; /* notes whose post found no room */
-    struct alk_timer timer;
+    struct note *last;     /* made in advance, for the end without memory */
 };
 
 static void relay_unref(struct relay *rl)
@@ -54,9 +58,6 @@ static void relay_unref(struct relay *rl)
     }
     struct alk_link *e;
     while ((e = alk_list_pop(&rl->pending)) != NULL) {
-        alk_free(rl->mem, ALK_CONTAINER(e, struct note, in));
-    }
-    while ((e = alk_list_pop(&rl->unsent)) != NULL) {
         alk_free(rl->mem, ALK_CONTAINER(e, struct note, in));
     }
     alk_offers_unref(rl->offers);
@@ -75,29 +76,29 @@ static struct relay *relay_ref(struct relay *rl)
 
 /* --- loop A: the requester ------------------------------------------------- */
 
-struct order {
-    struct relay *relay; /* a reference */
-    uint64_t credit;     /* 0: cancel */
-};
 static void on_order(void *arg);
 
-/* Tells loop B. What finds no room among the posts is lost: credit that is lost ends
- * the subscription by its own time, a cancel by the worker's. */
-/* (A worker that is cancelled goes on until its own time-out then.) */
-static void give_order(struct relay *rl, uint64_t credit)
+static void drop_ref(void *arg)
 {
-    struct order *o = ALK_NEW(rl->mem, struct order);
-    if (o == NULL) {
-        return;
-    }
-    o->relay = relay_ref(rl);
-    o->credit = credit;
+    relay_unref((struct relay *)arg);
+}
+
+/* Tells loop B to look at what it was not told yet. Never lost: it needs no memory and
+ * no room, and what is added while it waits goes with it. */
+static void send_order(struct relay *rl)
+{
+    (void)relay_ref(rl); /* the order's */
     if (rl->a == rl->b) {
-        on_order(o);
-    } else if (alk_post(rl->b, on_order, o) != ALK_OK) {
+        on_order(rl);
+    } else if (!alk_post_own(rl->b, &rl->order)) {
         relay_unref(rl);
-        alk_free(rl->mem, o);
     }
+}
+
+static void give_credit(struct relay *rl, uint64_t n)
+{
+    (void)atomic_fetch_add(&rl->owed, n);
+    send_order(rl);
 }
 
 static struct alk_span note_body(const struct note *n)
@@ -165,7 +166,7 @@ static void take_pending(struct relay *rl)
         alk_free(rl->mem, n);
     }
     if (taken > 0 && rl->request != NULL && rl->is_subscription) {
-        give_order(rl, taken);
+        give_credit(rl, taken);
     }
     relay_unref(rl);
 }
@@ -178,7 +179,7 @@ static void on_writable(void *ctx, struct alk_request *r)
             return;
         }
         rl->is_full = false;
-        give_order(rl, 1);
+        give_credit(rl, 1);
     }
     take_pending(rl);
 }
@@ -187,7 +188,8 @@ static void on_cancelled(void *ctx, struct alk_request *r)
 {
     struct relay *rl = (struct relay *)ctx;
     rl->request = NULL;
-    give_order(rl, 0);
+    atomic_store(&rl->wants_cancel, true);
+    send_order(rl);
     alk_request_fail(r, ALK_OPS_ABORTED, NULL);
     relay_unref(rl);
 }
@@ -197,18 +199,11 @@ static const struct alk_request_calls request_calls = {.cancelled = on_cancelled
 
 /* --- from B to A ----------------------------------------------------------- */
 
-struct parcel {
-    struct relay *relay; /* a reference */
-    struct note *note;
-};
-
-static void on_parcel(void *arg)
+static void on_note(void *arg)
 {
-    struct parcel *p = (struct parcel *)arg;
-    struct relay *rl = p->relay;
-    struct note *n = p->note;
+    struct note *n = (struct note *)arg;
+    struct relay *rl = n->relay;
 
-    alk_free(rl->mem, p);
     if (rl->request == NULL) {
         alk_free(rl->mem, n);
     } else {
@@ -218,47 +213,12 @@ static void on_parcel(void *arg)
     relay_unref(rl);
 }
 
-static bool post_note(struct relay *rl, struct note *n)
+/* Its loop has gone. */
+static void drop_note(void *arg)
 {
-    struct parcel *p = ALK_NEW(rl->mem, struct parcel);
-    if (p == NULL) {
-        return false;
-    }
-    p->relay = relay_ref(rl);
-    p->note = n;
-    if (rl->a == rl->b) {
-        on_parcel(p);
-        return true;
-    }
-    if (alk_post(rl->a, on_parcel, p) == ALK_OK) {
-        return true;
-    }
-    relay_unref(rl);
-    alk_free(rl->mem, p);
-    return false;
-}
-
-static void send_notes(struct relay *rl)
-{
-    struct alk_link *e;
-    while ((e = alk_list_first(&rl->unsent)) != NULL) {
-        alk_list_remove(e);
-        if (!post_note(rl, ALK_CONTAINER(e, struct note, in))) {
-            alk_list_prepend(&rl->unsent, e);
-            if (rl->timer.at == 0 || rl->timer.at == ALK_NEVER) {
-                (void)relay_ref(rl); /* the timer's */
-                alk_timer_set(rl->b, &rl->timer, alk_loop_now(rl->b) + RELAY_RETRY);
-            }
-            return;
-        }
-    }
-}
-
-static void on_retry(struct alk_timer *timer, void *ctx)
-{
-    struct relay *rl = (struct relay *)ctx;
-    (void)timer;
-    send_notes(rl);
+    struct note *n = (struct note *)arg;
+    struct relay *rl = n->relay;
+    alk_free(rl->mem, n);
     relay_unref(rl);
 }
 
@@ -278,23 +238,16 @@ static struct note *note_new(struct relay *rl, enum note_kind kind, struct alk_s
 
 static void send_note(struct relay *rl, struct note *n)
 {
-    alk_list_append(&rl->unsent, &n->in);
-    send_notes(rl);
+    n->relay = relay_ref(rl);
+    n->post = (struct alk_post_node){.fn = on_note, .cancel = drop_note, .arg = n};
+    if (rl->a == rl->b) {
+        on_note(n);
+    } else {
+        (void)alk_post_own(rl->a, &n->post); /* it waits for nothing else */
+    }
 }
 
 /* --- loop B: the worker ---------------------------------------------------- */
-
-static void on_answer(void *ctx, struct alk_call *call, struct alk_span output)
-{
-    struct relay *rl = (struct relay *)ctx;
-    struct note *n = note_new(rl, NOTE_ANSWER, (struct alk_span){0}, output);
-    (void)call;
-    if (n != NULL) {
-        send_note(rl, n);
-        return;
-    }
-    rl->has_lost_answer = true; /* told at the end */
-}
 
 static void tell_end(struct relay *rl, const char *code, struct alk_span message,
                      struct alk_span details, bool was_written)
@@ -313,6 +266,31 @@ static void tell_end(struct relay *rl, const char *code, struct alk_span message
     send_note(rl, n);
 }
 
+/* The call is given up, without a word of its own. */
+static void drop_call(struct relay *rl)
+{
+    struct alk_call *call = rl->call;
+    if (call != NULL) {
+        rl->call = NULL;
+        alk_call_drop(call);
+        relay_unref(rl); /* the call's */
+    }
+}
+
+static void on_answer(void *ctx, struct alk_call *call, struct alk_span output)
+{
+    struct relay *rl = (struct relay *)ctx;
+    struct note *n = note_new(rl, NOTE_ANSWER, (struct alk_span){0}, output);
+    (void)call;
+    if (n != NULL) {
+        send_note(rl, n);
+        return;
+    }
+    /* Nothing is left out silently. */
+    tell_end(rl, ALK_OPS_EXHAUSTED, ALK_LIT("out of memory"), (struct alk_span){0}, true);
+    drop_call(rl);
+}
+
 static void on_end(void *ctx, struct alk_call *call, const char *code, struct alk_span message,
                    bool is_retryable, struct alk_span details)
 {
@@ -320,10 +298,6 @@ static void on_end(void *ctx, struct alk_call *call, const char *code, struct al
     struct relay *rl = (struct relay *)ctx;
 
     rl->call = NULL;
-    if (code == NULL && rl->has_lost_answer) {
-        code = ALK_OPS_EXHAUSTED;
-        message = ALK_LIT("out of memory");
-    }
     /* The answer of a call was its end. */
     if (rl->is_subscription || code != NULL) {
         tell_end(rl, code, message, details, call->was_sent && !rl->is_query);
@@ -335,21 +309,14 @@ static const struct alk_answers answers = {.responded = on_answer, .ended = on_e
 
 static void on_order(void *arg)
 {
-    struct order *o = (struct order *)arg;
-    struct relay *rl = o->relay;
+    struct relay *rl = (struct relay *)arg;
+    uint64_t credit = atomic_exchange(&rl->owed, 0);
 
-    if (o->credit > 0 && rl->call != NULL) {
-        alk_call_more(rl->call, o->credit);
-    } else if (o->credit == 0) {
-        rl->is_cancelled = true;
-        if (rl->call != NULL) {
-            struct alk_call *call = rl->call;
-            rl->call = NULL;
-            alk_call_drop(call);
-            relay_unref(rl); /* the call's */
-        }
+    if (atomic_load(&rl->wants_cancel)) {
+        drop_call(rl);
+    } else if (credit > 0 && rl->call != NULL) {
+        alk_call_more(rl->call, credit);
     }
-    alk_free(rl->mem, o);
     relay_unref(rl);
 }
 
@@ -368,7 +335,7 @@ static void on_ask(void *arg)
         .caller = alk_span(rl->caller, rl->caller_n), .without_token = true, .manual_credit = true};
     alk_err err = ALK_E_CLOSED;
 
-    if (rl->is_cancelled) {
+    if (atomic_load(&rl->wants_cancel)) {
         relay_unref(rl);
         return;
     }
@@ -450,10 +417,10 @@ static struct relay *relay_new(struct alk_offer_op *op, struct alk_request *r)
     rl->is_subscription = alk_request_kind(r) == ALK_OP_SUBSCRIPTION;
     rl->is_query = alk_request_kind(r) == ALK_OP_QUERY;
     rl->timeout_ms = time_left_ms(r);
-    rl->timer.fn = on_retry;
-    rl->timer.ctx = rl;
+    atomic_init(&rl->owed, 0);
+    atomic_init(&rl->wants_cancel, false);
+    rl->order = (struct alk_post_node){.fn = on_order, .cancel = drop_ref, .arg = rl};
     alk_list_init(&rl->pending);
-    alk_list_init(&rl->unsent);
     rl->op = copy(mem, alk_span_str(alk_request_op(r)), &n);
     rl->input = copy(mem, alk_request_input(r), &rl->input_n);
     rl->caller = caller_json(mem, alk_request_caller(r), &rl->caller_n);
@@ -477,7 +444,7 @@ void alk_relay_start(void *ctx, struct alk_request *request)
     (void)relay_ref(rl); /* B's */
     if (rl->a == rl->b) {
         on_ask(rl);
-    } else if (alk_post(rl->b, on_ask, rl) != ALK_OK) {
+    } else if (alk_post_cancel(rl->b, on_ask, drop_ref, rl) != ALK_OK) {
         relay_unref(rl);
         rl->request = NULL;
         alk_request_fail(request, ALK_OPS_EXHAUSTED, "the worker's loop is overloaded");

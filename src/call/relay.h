@@ -8,7 +8,10 @@
  *
  * Each side owns what belongs to its loop; the relay itself is counted, one reference
  * per side and one per post on its way. Answers in flight are bounded by the credit
- * that A gives. On one loop the same functions are called without a post.
+ * that A gives. Orders (credit, cancel) are counters in the relay, and one post in its
+ * own memory says to look at them: they need no memory and are never lost. Nor is an
+ * answer: one that finds no memory ends the request with EXHAUSTED. On one loop the same
+ * functions are called without a post.
  */
 #ifndef ALK_CALL_RELAY_H
 #define ALK_CALL_RELAY_H

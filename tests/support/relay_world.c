@@ -104,25 +104,34 @@ void relay_world_init(struct relay_world *w, const char *rules)
     w->node = ops_somebody("the-node", "", NULL);
 }
 
-void relay_disconnect(struct relay_link *l)
+static void disconnect(struct relay_link *l, bool runs)
 {
     struct alk_mem_pair *pair = l->pair;
     l->pair = NULL;
     if (pair != NULL) {
         alk_mem_pair_free(pair);
         assert_null(l->ends.server);
-        relay_world_run(l->w);
+        if (runs) {
+            relay_world_run(l->w);
+        }
         alk_ops_free(l->ops);
         l->ops = NULL;
     }
 }
 
-void relay_world_fini(struct relay_world *w)
+void relay_disconnect(struct relay_link *l)
+{
+    disconnect(l, true);
+}
+
+static void fini(struct relay_world *w, bool runs)
 {
     for (unsigned i = 0; i < RELAY_LINKS; i++) {
-        relay_disconnect(&w->link[i]);
+        disconnect(&w->link[i], runs);
     }
-    relay_world_run(w);
+    if (runs) {
+        relay_world_run(w);
+    }
     alk_workers_part.stop(w->part);
     for (unsigned i = 0; i < RELAY_SIDES; i++) {
         alk_loop_turn_remove(w->side[i].loop, &w->side[i].turn);
@@ -133,4 +142,14 @@ void relay_world_fini(struct relay_world *w)
     alk_identity_unref(w->ann);
     alk_identity_unref(w->worker);
     alk_identity_unref(w->node);
+}
+
+void relay_world_fini(struct relay_world *w)
+{
+    fini(w, true);
+}
+
+void relay_world_drop(struct relay_world *w)
+{
+    fini(w, false);
 }

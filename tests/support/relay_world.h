@@ -44,6 +44,8 @@ struct relay_world {
 void relay_world_init(struct relay_world *w, const char *rules);
 /* Ends every connection first. */
 void relay_world_fini(struct relay_world *w);
+/* The same, and no loop runs any more: what waits between them is dropped. */
+void relay_world_drop(struct relay_world *w);
 /* Everything that can move without waiting, on both loops. */
 void relay_world_run(struct relay_world *w);
 

@@ -160,7 +160,7 @@ struct alk_span alk_peer_token_of_request(const struct alk_request *r)
 
 /* --- who asks --------------------------------------------------------------------- */
 
-/* {"id", "scopes"} of a node that we pinned. ALK_E_MALFORMED: not that. */
+/* {"id", "scopes"} of a node that we pinned, or null: nobody. ALK_E_MALFORMED: not that. */
 static alk_err read_caller(struct alk_peer *peer, struct alk_span text,
                            const struct alk_identity **ret)
 {
@@ -169,6 +169,10 @@ static alk_err read_caller(struct alk_peer *peer, struct alk_span text,
     size_t n = 0, i, max;
     struct yyjson_val *one;
 
+    if (alk_span_is(text, "null")) {
+        *ret = NULL;
+        return ALK_OK;
+    }
     ALK_TRY(alk_json_parse(text, &doc));
     struct yyjson_val *root = yyjson_doc_get_root(doc);
     struct yyjson_val *id = yyjson_obj_get(root, "id");

@@ -361,7 +361,8 @@ static char *copy(const struct alk_mem *mem, struct alk_span s, size_t *ret_n)
     return alk_strdup_span(mem, s);
 }
 
-/* {"id", "scopes"}: who asks, for the worker. Empty: nobody known. */
+/* {"id", "scopes"}: who asks, for the worker. null: nobody known, and that is said: without
+ * a word it would be the node itself that asks. */
 static char *caller_json(const struct alk_mem *mem, const struct alk_identity *caller,
                          size_t *ret_n)
 {
@@ -371,7 +372,7 @@ static char *caller_json(const struct alk_mem *mem, const struct alk_identity *c
 
     *ret_n = 0;
     if (caller == NULL) {
-        return alk_strdup_span(mem, text);
+        return copy(mem, ALK_LIT("null"), ret_n);
     }
     alk_out_init(&out, mem, 65536);
     alk_out_object(&out);

@@ -499,6 +499,32 @@ static void caller_is_believed_from_a_pinned_node_alone(void **state)
     }
 }
 
+/* Nobody is not the node: a worker that grants the node something grants it to nobody
+ * whom the node does not know. */
+static void nobody_stays_nobody_at_a_worker_that_pinned_the_node(void **state)
+{
+    (void)state;
+    for (unsigned distrusts = 0; distrusts < 2; distrusts++) {
+        struct relay_world w;
+        struct bot b = {.number = 1};
+        struct peer_call c = {.ends = 0};
+        relay_world_init(&w, "workers: [{namespace: t, require: none}]\n");
+        relay_connect(&w, 0, 0, NULL, (struct relay_link_options){0});
+        add_all(relay_connect(&w, 1, 1, w.worker,
+                              (struct relay_link_options){.is_distrustful = distrusts == 1}),
+                &b);
+        offer(&w.link[1], "={\"offered\":5}.");
+        check(&w.link[0], "t/who", "{}", distrusts == 1 ? "=[\"the-node\"]." : "=[].");
+        /* What the node asks for itself says nothing of a caller. */
+        check_err(alk_peer_call(w.link[1].ends.server, &(struct alk_ask){.op = "t/who"},
+                                &peer_answers, &c, &c.call),
+                  ALK_OK);
+        relay_world_run(&w);
+        assert_string_equal(c.heard, "=[\"the-node\"].");
+        relay_world_fini(&w);
+    }
+}
+
 /* A worker takes no tokens: one that came with a call would fail it. */
 static void no_token_is_passed_on(void **state)
 {
@@ -780,6 +806,7 @@ int main(void)
         cmocka_unit_test(unequal_schemas_conflict_and_the_nodes_own_operation_wins),
         cmocka_unit_test(who_may_not_offer_is_refused),
         cmocka_unit_test(caller_is_believed_from_a_pinned_node_alone),
+        cmocka_unit_test(nobody_stays_nobody_at_a_worker_that_pinned_the_node),
         cmocka_unit_test(no_token_is_passed_on),
         cmocka_unit_test(the_nodes_rule_is_who_may_call),
         cmocka_unit_test(without_memory_every_call_still_ends),

@@ -114,7 +114,7 @@ struct alk_call_event {
             struct alk_span input;       /* JSON; empty: absent */
             struct alk_span auth_token;  /* empty: absent. Secret */
             struct alk_span traceparent; /* empty: absent */
-            struct alk_span caller;      /* JSON of {"id", "scopes"}; empty: absent */
+            struct alk_span caller;      /* JSON: {"id", "scopes"} or null; empty: absent */
             uint64_t timeout_ms;         /* 0: absent */
             bool has_credit;
         } requested;

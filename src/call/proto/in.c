@@ -81,8 +81,9 @@ static const char *read_request(struct alk_call_core *c, const struct alk_call_e
                        &ev->u.requested.traceparent)) {
         return "traceparent must be a string";
     }
-    if (ev->u.requested.caller.n > 0 && !alk_json_is_object(ev->u.requested.caller)) {
-        return "caller must be an object";
+    if (ev->u.requested.caller.n > 0 && !alk_json_is_object(ev->u.requested.caller) &&
+        !alk_span_is(ev->u.requested.caller, "null")) {
+        return "caller must be an object or null";
     }
     if (!read_number(e, ALK_LIT("timeout_ms"), &ev->u.requested.timeout_ms, &has_timeout)) {
         return "timeout_ms must be a whole number";

@@ -405,6 +405,12 @@ static void mute(void *ctx, struct alk_stream *stream, unsigned events)
     }
 }
 
+static struct alk_peer_stream *newest_stream(struct alk_peer *peer)
+{
+    assert_false(alk_list_is_empty(&peer->streams));
+    return ALK_CONTAINER(peer->streams.head.next, struct alk_peer_stream, in);
+}
+
 static void who_does_not_read_stops_the_answerer(void **state)
 {
     struct peer_world w;
@@ -415,8 +421,7 @@ static void who_does_not_read_stops_the_answerer(void **state)
     ops_world_add(&w.node, count_op, &n);
     peer_start(&w, w.ends.client, &c,
                &(struct alk_ask){.op = "test/count", .is_subscription = true, .credit = ALK_NEVER});
-    struct alk_peer_stream *ps =
-        ALK_CONTAINER(alk_list_first(&w.ends.client->streams), struct alk_peer_stream, in);
+    struct alk_peer_stream *ps = newest_stream(w.ends.client);
     real_event = ps->stream->fn;
     alk_stream_on(ps->stream, mute, ps);
     peer_world_run(&w);
@@ -523,8 +528,7 @@ static void the_end_of_a_call_is_never_told_inside_alk_peer_call(void **state)
     ops_world_add(&w.node, doze_op, &s);
     peer_start(&w, w.ends.client, &c, &(struct alk_ask){.op = "test/doze"});
     peer_world_run(&w);
-    struct alk_peer_stream *ps =
-        ALK_CONTAINER(alk_list_first(&w.ends.server->streams), struct alk_peer_stream, in);
+    struct alk_peer_stream *ps = newest_stream(w.ends.server);
     alk_stream_stop(ps->stream, ALK_CODE_LIMIT);
     (void)alk_mem_pump(w.pair);
     l.is_asking = true;

@@ -1,188 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Workers: a request of one connection carried to another, on one loop and on two. */
-#include "support/oom.h"
-#include "support/relay_world.h"
+#include "support/relay_bots.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-/* --- operations of workers ------------------------------------------------ */
-
-/* One worker's: what it was asked, and what waits for an answer. */
-struct bot {
-    struct alk_request *waiting[512];
-    size_t n, begun, cancelled;
-    int64_t number; /* says who it is */
-};
-
-static void on_cancelled(void *ctx, struct alk_request *r)
-{
-    struct bot *b = (struct bot *)ctx;
-    b->cancelled++;
-    for (size_t i = 0; i < b->n; i++) {
-        b->waiting[i] = b->waiting[i] == r ? b->waiting[b->n - 1] : b->waiting[i];
-    }
-    b->n--;
-    alk_request_fail(r, ALK_OPS_ABORTED, NULL);
-}
-
-static void wait_op(void *ctx, struct alk_request *r)
-{
-    static const struct alk_request_calls calls = {on_cancelled, NULL};
-    struct bot *b = (struct bot *)ctx;
-    assert_true(b->n < 512);
-    b->begun++;
-    b->waiting[b->n++] = r;
-    alk_request_on(r, &calls, b);
-}
-
-static void answer_all(struct bot *b)
-{
-    while (b->n > 0) {
-        struct alk_request *r = b->waiting[--b->n];
-        alk_out_i64(alk_request_out(r), b->number);
-        check_err(alk_request_respond(r), ALK_OK);
-    }
-}
-
-static void who_op(void *ctx, struct alk_request *r)
-{
-    const struct alk_identity *who = alk_request_caller(r);
-    struct alk_out *out = alk_request_out(r);
-    (void)ctx;
-    alk_out_array(out);
-    if (who != NULL) {
-        alk_out_span(out, alk_identity_id(who));
-        for (size_t i = 0; i < alk_identity_scope_count(who); i++) {
-            alk_out_span(out, alk_identity_scope(who, i));
-        }
-    }
-    alk_out_end(out);
-    check_err(alk_request_respond(r), ALK_OK);
-}
-
-static void fail_op(void *ctx, struct alk_request *r)
-{
-    (void)ctx;
-    struct alk_span code = alk_input_text(r, "code", "INTERNAL");
-    char text[65];
-    assert_true(alk_span_cstr(code, text, sizeof text));
-    alk_out_i64(alk_request_out(r), 7);
-    alk_request_fail(r, text, "as asked");
-}
-
-/* Counts up to n as fast as it may; 0: for ever. */
-struct counter {
-    struct alk_request *request;
-    int64_t at, n;
-    unsigned cancelled;
-};
-
-static void count_on(struct counter *c)
-{
-    struct alk_request *r = c->request;
-    while (c->n == 0 || c->at < c->n) {
-        alk_out_i64(alk_request_out(r), c->at);
-        c->at++;
-        if (alk_request_respond(r) != ALK_OK) {
-            return;
-        }
-    }
-    c->request = NULL;
-    alk_request_complete(r);
-    free(c);
-}
-
-static void count_cancelled(void *ctx, struct alk_request *r)
-{
-    struct counter *c = (struct counter *)ctx;
-    alk_request_fail(r, ALK_OPS_ABORTED, NULL);
-    free(c);
-}
-
-static void count_writable(void *ctx, struct alk_request *r)
-{
-    if (alk_request_respond(r) == ALK_OK) {
-        count_on((struct counter *)ctx);
-    }
-}
-
-static int64_t count_last; /* of the newest counter, on one loop */
-
-static void count_op(void *ctx, struct alk_request *r)
-{
-    static const struct alk_request_calls calls = {count_cancelled, count_writable};
-    struct counter *c = (struct counter *)calloc(1, sizeof *c);
-    int64_t *last = (int64_t *)ctx;
-    assert_non_null(c);
-    c->request = r;
-    c->n = alk_input_i64(r, "n", 0);
-    alk_request_on(r, &calls, c);
-    bool is_endless = c->n == 0;
-    count_on(c);
-    if (last != NULL && is_endless) {
-        *last = c->at;
-    }
-}
-
-#define OP(text, how, function)                                                                    \
-    {                                                                                              \
-        .struct_size = sizeof(struct alk_op), .name = text, .summary = "", .kind = how,            \
-        .flags = ALK_OP_PUBLIC, .fn = function                                                     \
-    }
-static const struct alk_op_error errors[] = {{.code = "BROKEN", .summary = "it is"},
-                                             {.code = NULL}};
-
-static void add(struct relay_link *l, struct alk_op op, void *ctx)
-{
-    char why[256] = "";
-    check_err(alk_ops_add(l->ops, &op, ctx, why, sizeof why), ALK_OK);
-}
-
-static void add_all(struct relay_link *l, struct bot *b)
-{
-    struct alk_op fails = OP("t/fail", ALK_OP_QUERY, fail_op);
-    fails.errors = errors;
-    add(l, fails, NULL);
-    add(l, (struct alk_op)OP("t/who", ALK_OP_QUERY, who_op), NULL);
-    add(l, (struct alk_op)OP("t/ask", ALK_OP_QUERY, wait_op), b);
-    add(l, (struct alk_op)OP("t/do", ALK_OP_MUTATION, wait_op), b);
-    add(l, (struct alk_op)OP("t/count", ALK_OP_SUBSCRIPTION, count_op), &count_last);
-}
-
-static void offer(struct relay_link *l, const char *want)
-{
-    struct peer_call c = {.ends = 0};
-    check_err(alk_peer_offer(l->ends.client, "t", &peer_answers, &c, &c.call), ALK_OK);
-    relay_world_run(l->w);
-    assert_string_equal(c.heard, want);
-}
-
-static void ask(struct relay_link *l, struct peer_call *c, const char *op, const char *input)
-{
-    memset(c, 0, sizeof *c);
-    check_err(alk_peer_call(l->ends.client,
-                            &(struct alk_ask){.op = op, .input = alk_span_str(input)},
-                            &peer_answers, c, &c->call),
-              ALK_OK);
-    relay_world_run(l->w);
-}
-
-static void check(struct relay_link *l, const char *op, const char *input, const char *want)
-{
-    struct peer_call c;
-    ask(l, &c, op, input);
-    assert_string_equal(c.heard, want);
-}
-
-/* Ann on the first loop, one worker on the loop `side`. */
-static void begin_with_worker(struct relay_world *w, struct bot *b, unsigned side)
-{
-    relay_world_init(w, "{}");
-    relay_connect(w, 0, 0, w->ann, (struct relay_link_options){0});
-    add_all(relay_connect(w, 1, side, w->worker, (struct relay_link_options){0}), b);
-    offer(&w->link[1], "={\"offered\":5}.");
-}
 
 /* --- one loop, then two --------------------------------------------------- */
 
@@ -193,17 +12,17 @@ static void answers_and_errors_come_through(void **state)
         struct relay_world w;
         struct bot b = {.number = 1};
         struct peer_call c;
-        begin_with_worker(&w, &b, side);
-        ask(&w.link[0], &c, "t/ask", "{\"x\":1}");
+        relay_begin(&w, &b, side);
+        relay_ask(&w.link[0], &c, "t/ask", "{\"x\":1}");
         assert_int_equal(b.n, 1);
         check_text(alk_request_input(b.waiting[0]), "{\"x\":1}");
-        answer_all(&b);
+        bot_answer_all(&b);
         relay_world_run(&w);
         assert_string_equal(c.heard, "=1.");
-        check(&w.link[0], "t/fail", "{\"code\":\"BROKEN\"}", "!BROKEN");
-        check(&w.link[0], "t/fail", "{\"code\":\"CONFLICT\"}", "!CONFLICT");
-        check(&w.link[0], "t/fail", "{\"code\":\"UNKNOWN\"}", "!INTERNAL");
-        check(&w.link[0], "t/none", "{}", "!NOT_FOUND");
+        relay_check(&w.link[0], "t/fail", "{\"code\":\"BROKEN\"}", "!BROKEN");
+        relay_check(&w.link[0], "t/fail", "{\"code\":\"CONFLICT\"}", "!CONFLICT");
+        relay_check(&w.link[0], "t/fail", "{\"code\":\"UNKNOWN\"}", "!INTERNAL");
+        relay_check(&w.link[0], "t/none", "{}", "!NOT_FOUND");
         relay_world_fini(&w);
     }
 }
@@ -219,7 +38,7 @@ static void a_subscription_comes_whole_and_waits_for_its_reader(void **state)
         const struct alk_ask some = {
             .op = "t/count", .input = ALK_LIT("{\"n\":3000}"), .is_subscription = true};
         const struct alk_ask_more manual = {.manual_credit = true};
-        begin_with_worker(&w, &b, side);
+        relay_begin(&w, &b, side);
         check_err(alk_peer_call(w.link[0].ends.client, &some, &peer_answers, &c, &c.call), ALK_OK);
         relay_world_run(&w);
         assert_int_equal(c.answers, 3000);
@@ -250,9 +69,9 @@ static void a_cancel_reaches_the_worker(void **state)
         struct relay_world w;
         struct bot b = {.number = 1};
         struct peer_call c, d;
-        begin_with_worker(&w, &b, side);
-        ask(&w.link[0], &c, "t/ask", "{}");
-        ask(&w.link[0], &d, "t/do", "{}");
+        relay_begin(&w, &b, side);
+        relay_ask(&w.link[0], &c, "t/ask", "{}");
+        relay_ask(&w.link[0], &d, "t/do", "{}");
         assert_int_equal(b.n, 2);
         alk_call_cancel(c.call);
         relay_world_run(&w);
@@ -266,50 +85,6 @@ static void a_cancel_reaches_the_worker(void **state)
     }
 }
 
-static void do_nothing(void *arg)
-{
-    (void)arg;
-}
-
-/* Whatever side 0 can do while the other loop's queue of posts is full. */
-static void run_while_full(struct relay_world *w)
-{
-    while (alk_post(w->side[1].loop, do_nothing, NULL) == ALK_OK) {
-    }
-    for (unsigned i = 0; i < 20; i++) {
-        (void)alk_loop_run_once(w->side[0].loop, 0);
-    }
-    assert_int_equal(alk_post(w->side[1].loop, do_nothing, NULL), ALK_FULL);
-}
-
-static void orders_reach_a_worker_whose_loop_has_no_room(void **state)
-{
-    struct relay_world w;
-    struct bot b = {.number = 1};
-    struct peer_call c, sub = {.ends = 0};
-    const struct alk_ask endless = {.op = "t/count", .is_subscription = true, .credit = 5};
-    const struct alk_ask_more manual = {.manual_credit = true};
-    (void)state;
-    begin_with_worker(&w, &b, 1);
-    ask(&w.link[0], &c, "t/ask", "{}");
-    check_err(
-        alk_peer_ask(w.link[0].ends.client, &endless, &manual, &peer_answers, &sub, &sub.call),
-        ALK_OK);
-    relay_world_run(&w);
-    assert_int_equal(sub.answers, 5);
-    alk_call_cancel(c.call);
-    for (unsigned i = 0; i < 10; i++) {
-        alk_call_more(sub.call, 10);
-        run_while_full(&w);
-        relay_world_run(&w);
-    }
-    assert_int_equal(b.cancelled, 1);
-    assert_int_equal(sub.answers, 105);
-    alk_call_cancel(sub.call);
-    relay_world_run(&w);
-    relay_world_fini(&w);
-}
-
 /* --- leaving -------------------------------------------------------------- */
 
 static void a_worker_that_leaves_ends_what_it_may_have_begun(void **state)
@@ -321,15 +96,15 @@ static void a_worker_that_leaves_ends_what_it_may_have_begun(void **state)
         struct peer_call c[3] = {{.ends = 0}};
         const struct alk_ask sub = {.op = "t/count", .is_subscription = true, .credit = 5};
         const struct alk_ask_more manual = {.manual_credit = true};
-        begin_with_worker(&w, &b, side);
-        ask(&w.link[0], &c[0], "t/ask", "{}");
-        ask(&w.link[0], &c[1], "t/do", "{}");
+        relay_begin(&w, &b, side);
+        relay_ask(&w.link[0], &c[0], "t/ask", "{}");
+        relay_ask(&w.link[0], &c[1], "t/do", "{}");
         check_err(
             alk_peer_ask(w.link[0].ends.client, &sub, &manual, &peer_answers, &c[2], &c[2].call),
             ALK_OK);
         relay_world_run(&w);
-        add_all(relay_connect(&w, 2, side, w.worker, (struct relay_link_options){0}), &b2);
-        offer(&w.link[2], "={\"offered\":5}.");
+        bot_add_all(relay_connect(&w, 2, side, w.worker, (struct relay_link_options){0}), &b2);
+        bot_offer(&w.link[2], "={\"offered\":5}.");
         relay_leave(&w.link[1]);
         relay_world_run(&w);
         assert_string_equal(c[1].heard, "!UNAVAILABLE"); /* it may have been done */
@@ -339,12 +114,12 @@ static void a_worker_that_leaves_ends_what_it_may_have_begun(void **state)
         assert_memory_equal(c[2].heard, "=0=1=2=3=4=5=6=", 15);
         assert_non_null(strstr(c[2].heard, "!UNAVAILABLE"));
         assert_int_equal(b2.begun, 1); /* the query alone was asked again */
-        answer_all(&b2);
+        bot_answer_all(&b2);
         relay_world_run(&w);
         assert_string_equal(c[0].heard, "=2.");
         relay_leave(&w.link[2]);
         relay_world_run(&w);
-        check(&w.link[0], "t/ask", "{}", "!UNAVAILABLE");
+        relay_check(&w.link[0], "t/ask", "{}", "!UNAVAILABLE");
         relay_world_fini(&w);
     }
 }
@@ -361,21 +136,21 @@ static void a_mutation_that_was_never_written_goes_to_another(void **state)
     (void)state;
     relay_world_init(&w, "{}");
     relay_connect(&w, 0, 0, w.ann, (struct relay_link_options){0});
-    add_all(relay_connect(&w, 1, 0, w.worker, (struct relay_link_options){.streams = 1}), &b);
-    offer(&w.link[1], "={\"offered\":5}.");
+    bot_add_all(relay_connect(&w, 1, 0, w.worker, (struct relay_link_options){.streams = 1}), &b);
+    bot_offer(&w.link[1], "={\"offered\":5}.");
     check_err(
         alk_peer_ask(w.link[0].ends.client, &endless, &manual, &peer_answers, &sub, &sub.call),
         ALK_OK);
     relay_world_run(&w);
     assert_string_equal(sub.heard, "=0");
-    ask(&w.link[0], &c, "t/do", "{}");
+    relay_ask(&w.link[0], &c, "t/do", "{}");
     assert_int_equal(b.begun, 0);
-    add_all(relay_connect(&w, 2, 0, w.worker, (struct relay_link_options){0}), &b2);
-    offer(&w.link[2], "={\"offered\":5}.");
+    bot_add_all(relay_connect(&w, 2, 0, w.worker, (struct relay_link_options){0}), &b2);
+    bot_offer(&w.link[2], "={\"offered\":5}.");
     relay_leave(&w.link[1]);
     relay_world_run(&w);
     assert_int_equal(b2.begun, 1);
-    answer_all(&b2);
+    bot_answer_all(&b2);
     relay_world_run(&w);
     assert_string_equal(c.heard, "=2.");
     alk_call_more(sub.call, 100);
@@ -395,10 +170,10 @@ static void a_call_that_waits_for_a_stream_hears_of_the_connections_end(void **s
     (void)state;
     relay_world_init(&w, "{}");
     relay_connect(&w, 0, 0, w.ann, (struct relay_link_options){0});
-    add_all(relay_connect(&w, 1, 0, w.worker, (struct relay_link_options){.streams = 1}), &b);
-    offer(&w.link[1], "={\"offered\":5}.");
+    bot_add_all(relay_connect(&w, 1, 0, w.worker, (struct relay_link_options){.streams = 1}), &b);
+    bot_offer(&w.link[1], "={\"offered\":5}.");
     check_err(alk_conn_open_stream(alk_mem_server(w.link[1].pair), NULL, NULL, &taken), ALK_OK);
-    ask(&w.link[0], &c, "t/do", "{}");
+    relay_ask(&w.link[0], &c, "t/do", "{}");
     assert_int_equal(b.begun, 0);
     relay_leave(&w.link[1]);
     relay_world_run(&w);
@@ -414,16 +189,16 @@ static void workers_share_the_calls(void **state)
     struct bot b = {.number = 1}, b2 = {.number = 2};
     static struct peer_call c[100];
     (void)state;
-    begin_with_worker(&w, &b, 0);
-    add_all(relay_connect(&w, 2, 1, w.worker, (struct relay_link_options){0}), &b2);
-    offer(&w.link[2], "={\"offered\":5}.");
+    relay_begin(&w, &b, 0);
+    bot_add_all(relay_connect(&w, 2, 1, w.worker, (struct relay_link_options){0}), &b2);
+    bot_offer(&w.link[2], "={\"offered\":5}.");
     for (unsigned i = 0; i < 100; i++) {
-        ask(&w.link[0], &c[i], "t/do", "{}");
+        relay_ask(&w.link[0], &c[i], "t/do", "{}");
     }
     assert_int_equal(b.n, 50);
     assert_int_equal(b2.n, 50);
-    answer_all(&b);
-    answer_all(&b2);
+    bot_answer_all(&b);
+    bot_answer_all(&b2);
     relay_world_run(&w);
     for (unsigned i = 0; i < 100; i++) {
         assert_int_equal(c[i].ends, 1);
@@ -437,27 +212,27 @@ static void unequal_schemas_conflict_and_the_nodes_own_operation_wins(void **sta
     struct relay_world w;
     struct bot b = {.number = 1};
     struct relay_link *l;
-    struct alk_op other = OP("t/who", ALK_OP_QUERY, who_op);
-    struct alk_op local = OP("t/mine", ALK_OP_QUERY, who_op);
+    struct alk_op other = BOT_OP("t/who", ALK_OP_QUERY, bot_who);
+    struct alk_op local = BOT_OP("t/mine", ALK_OP_QUERY, bot_who);
     char why[256] = "";
     (void)state;
-    begin_with_worker(&w, &b, 0);
+    relay_begin(&w, &b, 0);
     l = relay_connect(&w, 2, 0, w.worker, (struct relay_link_options){0});
-    add(l, (struct alk_op)OP("t/extra", ALK_OP_QUERY, who_op), NULL);
+    bot_add(l, (struct alk_op)BOT_OP("t/extra", ALK_OP_QUERY, bot_who), NULL);
     other.input = "{\"type\":\"object\"}";
-    add(l, other, NULL);
-    offer(l, "!CONFLICT");
-    check(&w.link[0], "t/extra", "{}", "!UNAVAILABLE"); /* taken back with the rest */
-    check(&w.link[0], "t/who", "{}", "=[\"ann\",\"tools\",\"b\"].");
+    bot_add(l, other, NULL);
+    bot_offer(l, "!CONFLICT");
+    relay_check(&w.link[0], "t/extra", "{}", "!UNAVAILABLE"); /* taken back with the rest */
+    relay_check(&w.link[0], "t/who", "{}", "=[\"ann\",\"tools\",\"b\"].");
     /* Here it would be who asks; there, nobody. */
     check_err(alk_ops_add(w.ops, &local, NULL, why, sizeof why), ALK_OK);
     l = relay_connect(&w, 3, 0, w.worker, (struct relay_link_options){0});
-    add(l, (struct alk_op)OP("t/mine", ALK_OP_QUERY, wait_op), &b);
+    bot_add(l, (struct alk_op)BOT_OP("t/mine", ALK_OP_QUERY, bot_wait), &b);
     struct peer_call c = {.ends = 0};
     check_err(alk_peer_offer(l->ends.client, "t", &peer_answers, &c, &c.call), ALK_OK);
     relay_world_run(&w);
     assert_int_equal(c.ends, 1);
-    check(&w.link[0], "t/mine", "{}", "=[\"ann\",\"tools\",\"b\"].");
+    relay_check(&w.link[0], "t/mine", "{}", "=[\"ann\",\"tools\",\"b\"].");
     assert_int_equal(b.begun, 0);
     relay_world_fini(&w);
 }
@@ -469,10 +244,10 @@ static void who_may_not_offer_is_refused(void **state)
     struct peer_call c = {.ends = 0};
     (void)state;
     relay_world_init(&w, "{}");
-    add_all(relay_connect(&w, 0, 0, w.ann, (struct relay_link_options){0}), &b);
-    offer(&w.link[0], "!FORBIDDEN");
+    bot_add_all(relay_connect(&w, 0, 0, w.ann, (struct relay_link_options){0}), &b);
+    bot_offer(&w.link[0], "!FORBIDDEN");
     struct relay_link *l = relay_connect(&w, 1, 0, w.worker, (struct relay_link_options){0});
-    add(l, (struct alk_op)OP("fs/read", ALK_OP_QUERY, who_op), NULL);
+    bot_add(l, (struct alk_op)BOT_OP("fs/read", ALK_OP_QUERY, bot_who), NULL);
     check_err(alk_peer_offer(l->ends.client, "fs", &peer_answers, &c, &c.call), ALK_OK);
     relay_world_run(&w);
     assert_string_equal(c.heard, "!FORBIDDEN");
@@ -489,12 +264,12 @@ static void caller_is_believed_from_a_pinned_node_alone(void **state)
         struct bot b = {.number = 1};
         relay_world_init(&w, "{}");
         relay_connect(&w, 0, 0, w.ann, (struct relay_link_options){0});
-        add_all(relay_connect(&w, 1, 1, w.worker,
-                              (struct relay_link_options){.is_distrustful = distrusts == 1}),
-                &b);
-        offer(&w.link[1], "={\"offered\":5}.");
-        check(&w.link[0], "t/who", "{}",
-              distrusts == 1 ? "=[\"the-node\"]." : "=[\"ann\",\"tools\",\"b\"].");
+        bot_add_all(relay_connect(&w, 1, 1, w.worker,
+                                  (struct relay_link_options){.is_distrustful = distrusts == 1}),
+                    &b);
+        bot_offer(&w.link[1], "={\"offered\":5}.");
+        relay_check(&w.link[0], "t/who", "{}",
+                    distrusts == 1 ? "=[\"the-node\"]." : "=[\"ann\",\"tools\",\"b\"].");
         relay_world_fini(&w);
     }
 }
@@ -510,11 +285,11 @@ static void nobody_stays_nobody_at_a_worker_that_pinned_the_node(void **state)
         struct peer_call c = {.ends = 0};
         relay_world_init(&w, "workers: [{namespace: t, require: none}]\n");
         relay_connect(&w, 0, 0, NULL, (struct relay_link_options){0});
-        add_all(relay_connect(&w, 1, 1, w.worker,
-                              (struct relay_link_options){.is_distrustful = distrusts == 1}),
-                &b);
-        offer(&w.link[1], "={\"offered\":5}.");
-        check(&w.link[0], "t/who", "{}", distrusts == 1 ? "=[\"the-node\"]." : "=[].");
+        bot_add_all(relay_connect(&w, 1, 1, w.worker,
+                                  (struct relay_link_options){.is_distrustful = distrusts == 1}),
+                    &b);
+        bot_offer(&w.link[1], "={\"offered\":5}.");
+        relay_check(&w.link[0], "t/who", "{}", distrusts == 1 ? "=[\"the-node\"]." : "=[].");
         /* What the node asks for itself says nothing of a caller. */
         check_err(alk_peer_call(w.link[1].ends.server, &(struct alk_ask){.op = "t/who"},
                                 &peer_answers, &c, &c.call),
@@ -533,11 +308,11 @@ static void no_token_is_passed_on(void **state)
     struct bot b = {.number = 1};
     struct peer_call c = {.ends = 0};
     (void)state;
-    begin_with_worker(&w, &b, 0);
+    relay_begin(&w, &b, 0);
     struct alk_peer *to_worker = w.link[1].ends.server;
     to_worker->token = token;
     to_worker->token_n = sizeof token - 1;
-    check(&w.link[0], "t/who", "{}", "=[\"ann\",\"tools\",\"b\"].");
+    relay_check(&w.link[0], "t/who", "{}", "=[\"ann\",\"tools\",\"b\"].");
     check_err(
         alk_peer_call(to_worker, &(struct alk_ask){.op = "t/who"}, &peer_answers, &c, &c.call),
         ALK_OK);
@@ -557,12 +332,12 @@ static void the_nodes_rule_is_who_may_call(void **state)
     relay_connect(&w, 0, 0, w.ann, (struct relay_link_options){0});
     const struct alk_identity *special = ops_somebody("eve", "special", NULL);
     relay_connect(&w, 2, 0, special, (struct relay_link_options){0});
-    add_all(relay_connect(&w, 1, 0, w.worker, (struct relay_link_options){0}),
-            &b); /* all public there */
-    offer(&w.link[1], "={\"offered\":5}.");
-    check(&w.link[0], "t/who", "{}", "!NOT_FOUND");
-    check(&w.link[1], "t/who", "{}", "!NOT_FOUND"); /* not even the worker itself */
-    check(&w.link[2], "t/who", "{}", "=[\"eve\",\"special\"].");
+    bot_add_all(relay_connect(&w, 1, 0, w.worker, (struct relay_link_options){0}),
+                &b); /* all public there */
+    bot_offer(&w.link[1], "={\"offered\":5}.");
+    relay_check(&w.link[0], "t/who", "{}", "!NOT_FOUND");
+    relay_check(&w.link[1], "t/who", "{}", "!NOT_FOUND"); /* not even the worker itself */
+    relay_check(&w.link[2], "t/who", "{}", "=[\"eve\",\"special\"].");
     relay_world_fini(&w);
     alk_identity_unref(special);
 }
@@ -684,9 +459,9 @@ static void two_loops_carry_calls_while_a_worker_leaves(void **state)
     for (unsigned i = 0; i < 3; i++) {
         struct relay_link *l =
             relay_connect(&w, 1 + i, i == 2 ? 0 : 1, w.worker, (struct relay_link_options){0});
-        add(l, (struct alk_op)OP("t/count", ALK_OP_SUBSCRIPTION, count_op), NULL);
-        add(l, (struct alk_op)OP("t/now", ALK_OP_QUERY, now_op), &bots[i]);
-        offer(l, "={\"offered\":2}.");
+        bot_add(l, (struct alk_op)BOT_OP("t/count", ALK_OP_SUBSCRIPTION, bot_count), NULL);
+        bot_add(l, (struct alk_op)BOT_OP("t/now", ALK_OP_QUERY, now_op), &bots[i]);
+        bot_offer(l, "={\"offered\":2}.");
     }
     c = (struct caller){.w = &w, .link = &w.link[0]};
     c.soon = (struct alk_soon){.fn = more_calls, .ctx = &c};
@@ -704,101 +479,12 @@ static void two_loops_carry_calls_while_a_worker_leaves(void **state)
     relay_world_fini(&w);
 }
 
-/* --- memory --------------------------------------------------------------- */
-
-struct three {
-    struct peer_call c[3];
-};
-
-static void ask_three(struct relay_world *w, struct three *t)
-{
-    const struct alk_ask sub = {
-        .op = "t/count", .input = ALK_LIT("{\"n\":40}"), .is_subscription = true};
-    memset(t, 0, sizeof *t);
-    ask(&w->link[0], &t->c[0], "t/who", "{}");
-    ask(&w->link[0], &t->c[1], "t/fail", "{\"code\":\"BROKEN\"}");
-    check_err(alk_peer_call(w->link[0].ends.client, &sub, &peer_answers, &t->c[2], &t->c[2].call),
-              ALK_OK);
-    relay_world_run(w);
-}
-
-static bool is_end_without_memory(const struct peer_call *c)
-{
-    return strstr(c->heard, "!EXHAUSTED") != NULL || strstr(c->heard, "!UNAVAILABLE") != NULL;
-}
-
-/* Each allocation of what carries calls fails once: every call has one end all the same,
- * whole or with a word that says so, and nothing is kept. */
-static void without_memory_every_call_still_ends(void **state)
-{
-    static const char *const whole[] = {"=[\"ann\",\"tools\",\"b\"].", "!BROKEN"};
-    (void)state;
-    for (unsigned side = 0; side < 2; side++) {
-        struct relay_world w;
-        struct bot b = {.number = 1};
-        struct three now;
-        struct test_mem t;
-        size_t at = 0;
-        begin_with_worker(&w, &b, side);
-        struct alk_offers *offers = w.link[1].ends.server->offers;
-        do {
-            test_mem_init(&t, ++at);
-            offers->mem = &t.mem; /* of relays; they keep it */
-            ask_three(&w, &now);
-            offers->mem = NULL;
-            unsigned broken = 0;
-            for (unsigned i = 0; i < 3; i++) {
-                bool is_whole = i == 2
-                                    ? now.c[2].answers == 40 && strchr(now.c[2].heard, '!') == NULL
-                                    : strcmp(now.c[i].heard, whole[i]) == 0;
-                assert_int_equal(now.c[i].ends, 1);
-                assert_true(is_whole || is_end_without_memory(&now.c[i]));
-                broken += is_whole ? 0 : 1;
-            }
-            assert_true(broken <= (t.allocs >= at ? 1 : 0));
-            test_mem_check(&t);
-        } while (t.allocs >= at);
-        assert_true(at > 50);
-        relay_world_fini(&w);
-    }
-}
-
-/* Both loops go while asks, orders and answers are on their way between them. */
-static void what_is_on_its_way_when_the_loops_go_is_let_go(void **state)
-{
-    struct relay_world w;
-    struct bot b = {.number = 1};
-    struct peer_call c[2] = {{.ends = 0}}, sub = {.ends = 0};
-    const struct alk_ask some = {
-        .op = "t/count", .input = ALK_LIT("{\"n\":3000}"), .is_subscription = true};
-    const struct alk_ask one = {.op = "t/ask"};
-    struct test_mem t;
-    (void)state;
-    begin_with_worker(&w, &b, 1);
-    test_mem_init(&t, 0);
-    w.link[1].ends.server->offers->mem = &t.mem;
-    check_err(alk_peer_call(w.link[0].ends.client, &some, &peer_answers, &sub, &sub.call), ALK_OK);
-    check_err(alk_peer_call(w.link[0].ends.client, &one, &peer_answers, &c[0], &c[0].call), ALK_OK);
-    for (unsigned i = 0; i < 50; i++) { /* until answers wait at loop A */
-        (void)alk_loop_run_once(w.side[i % 2].loop, 0);
-    }
-    check_err(alk_peer_call(w.link[0].ends.client, &one, &peer_answers, &c[1], &c[1].call), ALK_OK);
-    for (unsigned i = 0; i < 20; i++) { /* until an ask waits at loop B */
-        (void)alk_loop_run_once(w.side[0].loop, 0);
-    }
-    assert_true(t.live > 0);
-    w.link[1].ends.server->offers->mem = NULL;
-    relay_world_drop(&w);
-    test_mem_check(&t);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_and_errors_come_through),
         cmocka_unit_test(a_subscription_comes_whole_and_waits_for_its_reader),
         cmocka_unit_test(a_cancel_reaches_the_worker),
-        cmocka_unit_test(orders_reach_a_worker_whose_loop_has_no_room),
         cmocka_unit_test(a_worker_that_leaves_ends_what_it_may_have_begun),
         cmocka_unit_test(a_mutation_that_was_never_written_goes_to_another),
         cmocka_unit_test(a_call_that_waits_for_a_stream_hears_of_the_connections_end),
@@ -809,8 +495,6 @@ int main(void)
         cmocka_unit_test(nobody_stays_nobody_at_a_worker_that_pinned_the_node),
         cmocka_unit_test(no_token_is_passed_on),
         cmocka_unit_test(the_nodes_rule_is_who_may_call),
-        cmocka_unit_test(without_memory_every_call_still_ends),
-        cmocka_unit_test(what_is_on_its_way_when_the_loops_go_is_let_go),
         cmocka_unit_test(two_loops_carry_calls_while_a_worker_leaves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -422,11 +422,31 @@ static struct alk_peer_stream *shared_stream(struct alk_peer *peer, bool any)
     for (struct alk_link *e = alk_list_first(&peer->streams); e != NULL;
          e = alk_list_next(&peer->streams, e)) {
         struct alk_peer_stream *ps = ALK_CONTAINER(e, struct alk_peer_stream, in);
-        if (ps->stream != NULL && !ps->is_finished && (any || ps->is_shared)) {
+        if (ps->stream != NULL && !ps->is_finished && !ps->has_end && (any || ps->is_shared)) {
             return ps;
         }
     }
     return NULL;
+}
+
+/* Stream credit is out, and none is for all calls yet: from now on one of ours is, best
+ * one whose reader keeps up. */
+static struct alk_peer_stream *share_one(struct alk_peer *peer)
+{
+    struct alk_peer_stream *best = NULL;
+    for (struct alk_link *e = alk_list_first(&peer->streams); e != NULL;
+         e = alk_list_next(&peer->streams, e)) {
+        struct alk_peer_stream *ps = ALK_CONTAINER(e, struct alk_peer_stream, in);
+        bool fits = ps->stream != NULL && ps->is_ours && !ps->is_finished && !ps->has_end &&
+                    ps->broken == ALK_OK;
+        if (fits && (best == NULL || (best->is_full && !ps->is_full))) {
+            best = ps;
+        }
+    }
+    if (best != NULL) {
+        best->is_shared = true;
+    }
+    return best;
 }
 
 alk_err alk_peer_out_stream(struct alk_peer *peer, bool wants_own, struct alk_peer_stream **ret)
@@ -442,8 +462,10 @@ alk_err alk_peer_out_stream(struct alk_peer *peer, bool wants_own, struct alk_pe
     alk_err err = alk_conn_open_stream(peer->conn, NULL, NULL, &stream);
     peer->lacks_stream = err == ALK_FULL;
     if (err != ALK_OK) {
-        /* Behind another's answers is better than not at all. */
-        ps = err == ALK_FULL && wants_own ? shared_stream(peer, false) : NULL;
+        /* Behind another's answers is better than not at all: subscriptions may hold all
+         * streams for good. */
+        ps = err == ALK_FULL ? shared_stream(peer, false) : NULL;
+        ps = err == ALK_FULL && ps == NULL ? share_one(peer) : ps;
         *ret = ps == NULL ? *ret : ps;
         return ps == NULL ? err : ALK_OK;
     }

@@ -152,7 +152,8 @@ bool alk_peer_leave(struct alk_peer *peer);
 /* After intents: sends what the core has, at once or when the stack unwinds. */
 void alk_peer_flush(struct alk_peer *peer);
 struct alk_peer_stream *alk_peer_find_stream(struct alk_peer *peer, uint64_t id);
-/* The stream for a new call. ALK_FULL: no stream credit now. */
+/* The stream for a new call; without stream credit one of ours that others use. ALK_FULL:
+ * nor is there one. */
 ALK_NODISCARD alk_err alk_peer_out_stream(struct alk_peer *peer, bool wants_own,
                                           struct alk_peer_stream **ret);
 /* Ends a stream that nothing is under way on. */

@@ -589,6 +589,38 @@ static void streams_end_when_nothing_is_under_way(void **state)
     peer_world_fini(&w);
 }
 
+/* Nobody waits for stream credit that subscriptions hold for good: neither calls nor
+ * further subscriptions. What they share stays open when its first user is over. */
+static void calls_go_on_when_subscriptions_hold_all_streams(void **state)
+{
+    struct peer_world w;
+    struct sleeper held = {.n = 0};
+    struct peer_call subs[6], c;
+    const struct alk_ask add = {.op = "math/add", .input = ALK_LIT("{\"a\":2,\"b\":40}")};
+    const struct alk_ask doze = {.op = "test/doze", .is_subscription = true};
+    (void)state;
+    peer_world_init(&w, &(struct peer_world_options){.streams = 4});
+    ops_world_add(&w.node, doze_op, &held);
+    ops_world_add(&w.node, add_op, NULL);
+    for (unsigned i = 0; i < 6; i++) {
+        peer_start(&w, w.ends.client, &subs[i], &doze);
+    }
+    peer_world_run(&w);
+    assert_int_equal(held.n, 6);
+    assert_int_equal(alk_mem_server(w.pair)->streams_open, 4);
+    for (unsigned i = 0; i < 2; i++) {
+        peer_start(&w, w.ends.client, &c, &add);
+        peer_world_run(&w);
+        assert_string_equal(c.heard, "=42.");
+        for (unsigned k = 0; i == 0 && k < 6; k++) {
+            alk_call_cancel(subs[k].call);
+        }
+        peer_world_run(&w);
+        assert_int_equal(alk_mem_server(w.pair)->streams_open, 1);
+    }
+    peer_world_fini(&w);
+}
+
 static void a_call_may_have_a_stream_of_its_own(void **state)
 {
     struct peer_world w;
@@ -630,6 +662,7 @@ int main(void)
         cmocka_unit_test(the_end_of_a_call_is_never_told_inside_alk_peer_call),
         cmocka_unit_test(a_duplicate_id_closes_the_connection),
         cmocka_unit_test(streams_end_when_nothing_is_under_way),
+        cmocka_unit_test(calls_go_on_when_subscriptions_hold_all_streams),
         cmocka_unit_test(a_call_may_have_a_stream_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,6 @@
 /* Workers: a request of one connection carried to another, on one loop and on two. */
 #include "support/relay_bots.h"
 
-
 /* --- one loop, then two --------------------------------------------------- */
 
 static void answers_and_errors_come_through(void **state)
@@ -124,9 +123,36 @@ static void a_worker_that_leaves_ends_what_it_may_have_begun(void **state)
     }
 }
 
-/* The first worker's only stream is taken: the mutation waits there, and was never
+/* The first worker lets nobody open a stream to it: the mutation waits, and was never
  * written when it leaves. */
 static void a_mutation_that_was_never_written_goes_to_another(void **state)
+{
+    struct relay_world w;
+    struct bot b = {.number = 1}, b2 = {.number = 2};
+    struct alk_stream *taken = NULL;
+    struct peer_call c;
+    (void)state;
+    relay_world_init(&w, "{}");
+    relay_connect(&w, 0, 0, w.ann, (struct relay_link_options){0});
+    bot_add_all(relay_connect(&w, 1, 0, w.worker, (struct relay_link_options){.streams = 1}), &b);
+    bot_offer(&w.link[1], "={\"offered\":5}.");
+    check_err(alk_conn_open_stream(alk_mem_server(w.link[1].pair), NULL, NULL, &taken), ALK_OK);
+    relay_ask(&w.link[0], &c, "t/do", "{}");
+    assert_int_equal(b.begun, 0);
+    bot_add_all(relay_connect(&w, 2, 0, w.worker, (struct relay_link_options){0}), &b2);
+    bot_offer(&w.link[2], "={\"offered\":5}.");
+    relay_leave(&w.link[1]);
+    relay_world_run(&w);
+    assert_int_equal(b2.begun, 1);
+    bot_answer_all(&b2);
+    relay_world_run(&w);
+    assert_string_equal(c.heard, "=2.");
+    relay_world_fini(&w);
+}
+
+/* One that was written, on the only stream and behind a subscription, does not: it may
+ * have been done. */
+static void a_mutation_behind_a_subscription_was_written(void **state)
 {
     struct relay_world w;
     struct bot b = {.number = 1}, b2 = {.number = 2};
@@ -144,15 +170,13 @@ static void a_mutation_that_was_never_written_goes_to_another(void **state)
     relay_world_run(&w);
     assert_string_equal(sub.heard, "=0");
     relay_ask(&w.link[0], &c, "t/do", "{}");
-    assert_int_equal(b.begun, 0);
+    assert_int_equal(b.begun, 1);
     bot_add_all(relay_connect(&w, 2, 0, w.worker, (struct relay_link_options){0}), &b2);
     bot_offer(&w.link[2], "={\"offered\":5}.");
     relay_leave(&w.link[1]);
     relay_world_run(&w);
-    assert_int_equal(b2.begun, 1);
-    bot_answer_all(&b2);
-    relay_world_run(&w);
-    assert_string_equal(c.heard, "=2.");
+    assert_int_equal(b2.begun, 0);
+    assert_string_equal(c.heard, "!UNAVAILABLE");
     alk_call_more(sub.call, 100);
     relay_world_run(&w);
     assert_non_null(strstr(sub.heard, "!UNAVAILABLE"));
@@ -487,6 +511,7 @@ int main(void)
         cmocka_unit_test(a_cancel_reaches_the_worker),
         cmocka_unit_test(a_worker_that_leaves_ends_what_it_may_have_begun),
         cmocka_unit_test(a_mutation_that_was_never_written_goes_to_another),
+        cmocka_unit_test(a_mutation_behind_a_subscription_was_written),
         cmocka_unit_test(a_call_that_waits_for_a_stream_hears_of_the_connections_end),
         cmocka_unit_test(workers_share_the_calls),
         cmocka_unit_test(unequal_schemas_conflict_and_the_nodes_own_operation_wins),

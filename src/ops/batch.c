@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* call/batch: many calls in one. They begin in their order and run side by side;
  * each is a request of its own with the very rights of the batch, so that nobody
- * gets through a batch what he would not get alone. Answers keep the order. */
+ * gets through a batch what he would not get alone. Rights that change meanwhile change
+ * for each of them: what a revoked caller was answered already stays an answer, and the
+ * rest is UNAUTHENTICATED. Answers keep the order. */
 #include "base/mem.h"
 #include "ops/input.h"
 #include "ops/request.h"
@@ -161,6 +163,22 @@ static void on_cancelled(void *ctx, struct alk_request *r)
     alk_request_fail(r, ALK_OPS_ABORTED, NULL);
 }
 
+static const struct alk_request_calls batch_calls = {.cancelled = on_cancelled};
+
+bool alk_batch_set_caller(const struct alk_request *r, const struct alk_identity *caller)
+{
+    if (r->calls != &batch_calls || r->is_over || r->is_cancelled) {
+        return false;
+    }
+    const struct batch *b = r->calls_ctx;
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->items[i].request != NULL) {
+            alk_request_set_caller(b->items[i].request, caller);
+        }
+    }
+    return true;
+}
+
 static alk_err start_item(struct batch *b, struct item *item, struct yyjson_val *call)
 {
     struct alk_request *r = b->request;
@@ -195,7 +213,6 @@ static alk_err start_item(struct batch *b, struct item *item, struct yyjson_val 
 
 static void batch(void *ctx, struct alk_request *r)
 {
-    static const struct alk_request_calls calls = {.cancelled = on_cancelled};
     struct yyjson_val *list = alk_input_find(alk_request_value(r), "calls");
     size_t count = yyjson_arr_size(list);
     struct batch *b = alk_zalloc(r->ops->mem, 1, sizeof *b + count * sizeof b->items[0]);
@@ -220,7 +237,7 @@ static void batch(void *ctx, struct alk_request *r)
         finish(b);
         return;
     }
-    alk_request_on(r, &calls, b);
+    alk_request_on(r, &batch_calls, b);
 }
 
 const struct alk_op alk_batch_op = {

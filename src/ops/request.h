@@ -109,6 +109,10 @@ void alk_children_drop(struct alk_request *r);
 /* New rights reach what runs with the old ones. */
 void alk_children_set_caller(struct alk_request *r, const struct alk_identity *caller);
 
+/* batch.c: new rights reach the calls of a batch that runs, which end each for itself when
+ * they may not go on. False: r is none. */
+bool alk_batch_set_caller(const struct alk_request *r, const struct alk_identity *caller);
+
 /* "there is no such operation", ...: the standard sentence of a shared code. */
 const char *alk_ops_code_text(const char *code);
 /* Place in the shared codes; the last one for all others. */

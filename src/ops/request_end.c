@@ -287,7 +287,11 @@ void alk_request_set_caller(struct alk_request *r, const struct alk_identity *ca
         r->rights.who = caller;
     }
     alk_children_set_caller(r, caller);
+    bool is_batch = alk_batch_set_caller(r, caller);
     replace(&r->caller, caller);
+    if (is_batch) {
+        return;
+    }
     bool is_gone = caller == NULL ? !was_nobody : alk_identity_is_disabled(caller);
     if (is_gone || (r->has_begun && !alk_request_is_allowed(r))) {
         r->revoked = ALK_OPS_UNAUTHENTICATED;

@@ -174,6 +174,67 @@ static void a_call_in_a_batch_may_have_less_time(void **state)
     end(&s);
 }
 
+/* An operation that changes the rights of who asks while it runs. */
+struct change {
+    struct ops_call *call;
+    const struct alk_identity *to;
+};
+
+static void change_rights(void *ctx, struct alk_request *r)
+{
+    struct change *c = ctx;
+    alk_request_set_caller(c->call->request, c->to);
+    (void)alk_request_respond(r);
+}
+
+static const char *const special[] = {"special", NULL};
+
+/* Calls of a batch that have not begun, that run, and that are over when rights change. */
+static void rights_that_change_within_a_batch_are_those_of_the_rest(void **state)
+{
+    static const char calls[] =
+        "{\"calls\":[{\"operationId\":\"/t/echo\"},{\"operationId\":\"/t/wait\"},"
+        "{\"operationId\":\"/t/change\"},{\"operationId\":\"/t/special\"},"
+        "{\"operationId\":\"/t/echo\"}]}";
+#define REFUSED                                                                                    \
+    "{\"error\":{\"code\":\"UNAUTHENTICATED\",\"message\":"                                        \
+    "\"an identity is needed\",\"retryable\":false}}"
+#define MISSING                                                                                    \
+    "{\"error\":{\"code\":\"NOT_FOUND\",\"message\":"                                              \
+    "\"there is no such operation\",\"retryable\":false}}"
+    struct shop s;
+    struct ops_call c = {.full = 0};
+    struct change change = {.call = &c};
+    const struct alk_identity *eve = ops_somebody("eve", "special", NULL);
+    const struct alk_identity *less = ops_somebody("eve", "b", NULL);
+    (void)state;
+    begin(&s);
+    ops_world_add(
+        &s.w, (struct alk_op){.name = "t/special", .fn = echo, .access = {.all_scopes = special}},
+        NULL);
+    ops_world_add(&s.w,
+                  (struct alk_op){.name = "t/change", .flags = ALK_OP_PUBLIC, .fn = change_rights},
+                  &change);
+
+    change.to = less;
+    ops_ask(&s.w, &c, eve, "call/batch", calls);
+    check_err(alk_request_respond(s.waiting), ALK_OK); /* which it may still be asked */
+    ops_world_run(&s.w);
+    assert_string_equal(c.heard, "={\"answers\":[{\"output\":{}},{\"output\":{}},"
+                                 "{\"output\":{}}," MISSING ",{\"output\":{}}]}");
+
+    change.to = NULL; /* revoked */
+    ops_ask(&s.w, &c, eve, "call/batch", calls);
+    assert_string_equal(c.heard, "={\"answers\":[{\"output\":{}}," REFUSED
+                                 ",{\"output\":{}}," REFUSED "," REFUSED "]}");
+    assert_int_equal(c.ends, 1);
+    assert_true(alk_request_is_cancelled(s.waiting));
+    alk_request_fail(s.waiting, ALK_OPS_ABORTED, NULL);
+    end(&s);
+    alk_identity_unref(eve);
+    alk_identity_unref(less);
+}
+
 static void big(void *ctx, struct alk_request *r)
 {
     static const uint8_t zeros[300 << 10];
@@ -247,6 +308,7 @@ int main(void)
         cmocka_unit_test(a_batch_answers_in_order_whatever_each_call_says),
         cmocka_unit_test(a_batch_waits_for_the_slowest_and_cancels_all),
         cmocka_unit_test(a_call_in_a_batch_may_have_less_time),
+        cmocka_unit_test(rights_that_change_within_a_batch_are_those_of_the_rest),
         cmocka_unit_test(answers_of_a_batch_fit_in_one_answer),
         cmocka_unit_test(lack_of_memory_is_told_and_leaks_nothing),
     };

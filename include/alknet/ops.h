@@ -68,7 +68,7 @@ enum {
 struct alk_op_error {
     const char *code; /* [A-Z][A-Z0-9_]{0,63}; NULL ends a table */
     const char *summary;
-    const char *details; /* JSON Schema of the details; NULL: none */
+    const char *details; /* JSON Schema of the details, where there are any; NULL: no rule */
 };
 
 /* Who may call it, beyond "any identity". Lists end with NULL; NULL: no such rule. */
@@ -111,7 +111,8 @@ struct alk_ops_options {
     const struct alk_mem *mem;
     uint64_t timeout_ms;     /* default of a call; 0: 30 000 */
     uint64_t timeout_max_ms; /* 0: 600 000 */
-    bool check_outputs;      /* outputs against their schemas too: for debug builds */
+    bool check_outputs;      /* outputs, and details of errors, against their schemas too: for
+                              * debug builds */
 };
 ALK_NODISCARD ALK_API alk_err alk_ops_new(const struct alk_ops_options *options,
                                           struct alk_ops **ret);

@@ -17,6 +17,13 @@ static const struct alk_part *const parts[] = {&alk_node_part, &alk_events_part,
                                                &alk_exec_part, &alk_workers_part, &alk_enroll_part};
 #define PARTS (sizeof parts / sizeof parts[0])
 
+/* Debug builds hold operations to what they say of their answers. */
+#ifdef ALK_DEBUG
+static const bool is_debug = true;
+#else
+static const bool is_debug = false;
+#endif
+
 struct call_service {
     const struct alk_mem *mem;
     const struct alk_env *env;
@@ -175,7 +182,8 @@ static alk_err call_start(const struct alk_conf *conf, const struct alk_env *env
     s->ops = env->ops;
     alk_err err = ALK_OK;
     if (s->ops == NULL) {
-        const struct alk_ops_options o = {.struct_size = sizeof o, .mem = env->mem};
+        const struct alk_ops_options o = {
+            .struct_size = sizeof o, .mem = env->mem, .check_outputs = is_debug};
         err = alk_ops_new(&o, &s->ops);
         s->owns_ops = err == ALK_OK;
     }

@@ -255,21 +255,39 @@ static alk_err check_schema(const struct alk_mem *mem, const char *text, const c
     return err;
 }
 
-static alk_err compile_all(struct alk_op_copy *c, bool with_output, char *why, size_t why_size)
+static alk_err compile_outputs(struct alk_op_copy *c, char *why, size_t why_size)
+{
+    const struct alk_op_error *errors = c->op.errors;
+    size_t n = errors_len(errors);
+
+    ALK_TRY(compile(c->mem, c->op.output, "output", why, why_size, &c->output));
+    if (n == 0) {
+        return ALK_OK;
+    }
+    c->details = (struct alk_schema **)alk_zalloc(c->mem, n, sizeof *c->details);
+    if (c->details == NULL) {
+        return ALK_E_NOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        ALK_TRY(compile(c->mem, errors[i].details, errors[i].code, why, why_size, &c->details[i]));
+    }
+    return ALK_OK;
+}
+
+static alk_err compile_all(struct alk_op_copy *c, bool with_outputs, char *why, size_t why_size)
 {
     ALK_TRY(compile(c->mem, c->op.input, "input", why, why_size, &c->input));
-    if (with_output) {
-        ALK_TRY(compile(c->mem, c->op.output, "output", why, why_size, &c->output));
-    } else {
-        ALK_TRY(check_schema(c->mem, c->op.output, "output", why, why_size));
+    if (with_outputs) {
+        return compile_outputs(c, why, why_size);
     }
+    ALK_TRY(check_schema(c->mem, c->op.output, "output", why, why_size));
     for (size_t i = 0; i < errors_len(c->op.errors); i++) {
         ALK_TRY(check_schema(c->mem, c->op.errors[i].details, c->op.errors[i].code, why, why_size));
     }
     return ALK_OK;
 }
 
-alk_err alk_op_copy_new(const struct alk_mem *mem, const struct alk_op *op, bool with_output,
+alk_err alk_op_copy_new(const struct alk_mem *mem, const struct alk_op *op, bool with_outputs,
                         char *why, size_t why_size, struct alk_op_copy **ret)
 {
     struct alk_op from = {.struct_size = 0};
@@ -293,7 +311,7 @@ alk_err alk_op_copy_new(const struct alk_mem *mem, const struct alk_op *op, bool
     if (c->op.authority != NULL) {
         c->op.authority = alk_identity_ref(c->op.authority);
     }
-    alk_err err = compile_all(c, with_output, why, why_size);
+    alk_err err = compile_all(c, with_outputs, why, why_size);
     if (err != ALK_OK) {
         alk_op_copy_free(c);
         return err;
@@ -309,6 +327,10 @@ void alk_op_copy_free(struct alk_op_copy *copy)
     }
     alk_schema_free(copy->input);
     alk_schema_free(copy->output);
+    for (size_t i = 0; copy->details != NULL && i < errors_len(copy->op.errors); i++) {
+        alk_schema_free(copy->details[i]);
+    }
+    alk_free(copy->mem, copy->details);
     alk_identity_unref(copy->op.authority);
     alk_free(copy->mem, copy);
 }

@@ -25,12 +25,16 @@ struct alk_op_copy {
     struct alk_op op;          /* its texts and lists are in the same block */
     struct alk_schema *input;  /* owns; NULL: takes anything */
     struct alk_schema *output; /* owns; NULL: anything, or outputs are not checked */
+    /* Of the details, in the order of op.errors, each owned or NULL: anything. NULL: not
+     * checked. Owns. */
+    struct alk_schema **details;
 };
 
-/* ALK_E_INVALID: why says what, with a JSON Pointer for a schema. ALK_E_NOMEM. A
- * struct_size below ours is an older caller's: what he did not know is zero. */
+/* with_outputs: outputs and details of errors can be checked. ALK_E_INVALID: why says
+ * what, with a JSON Pointer for a schema. ALK_E_NOMEM. A struct_size below ours is an
+ * older caller's: what he did not know is zero. */
 ALK_NODISCARD alk_err alk_op_copy_new(const struct alk_mem *mem, const struct alk_op *op,
-                                      bool with_output, char *why, size_t why_size,
+                                      bool with_outputs, char *why, size_t why_size,
                                       struct alk_op_copy **ret);
 void alk_op_copy_free(struct alk_op_copy *copy);
 

@@ -46,18 +46,17 @@ static void fail_broken(struct alk_request *r, const char *code, const char *wha
     (void)alk_request_settle(r);
 }
 
-/* NULL: it may go out. */
-static const char *check_output(const struct alk_request *r, struct alk_span output, char *why,
-                                size_t why_size)
+/* NULL: it may go out. what: whose schema it is. */
+static const char *check_text(const struct alk_schema *schema, struct alk_span text,
+                              const char *what, char *why, size_t why_size)
 {
-    const struct alk_schema *schema = r->pick.provider->copy->output;
     struct alk_schema_report report = {.count = 0};
     struct yyjson_doc *doc = NULL;
 
     if (schema == NULL) {
         return NULL;
     }
-    alk_err err = alk_json_parse(output, &doc);
+    alk_err err = alk_json_parse(text, &doc);
     if (err == ALK_OK) {
         err = alk_schema_check(schema, yyjson_doc_get_root(doc), &report);
     }
@@ -65,7 +64,7 @@ static const char *check_output(const struct alk_request *r, struct alk_span out
     if (err == ALK_OK) {
         return NULL;
     }
-    (void)snprintf(why, why_size, "its output does not fit its schema: at \"%s\": %s",
+    (void)snprintf(why, why_size, "its %s does not fit its schema: at \"%s\": %s", what,
                    report.errors[0].at,
                    report.count > 0 ? report.errors[0].what : alk_err_text(err));
     return err == ALK_E_NOMEM ? ALK_OPS_EXHAUSTED : ALK_OPS_INTERNAL;
@@ -77,7 +76,7 @@ static const char *take_output(struct alk_request *r, struct alk_span *ret, char
 {
     alk_err err = alk_out_done(&r->out, ret);
     if (err == ALK_OK) {
-        return r->pick.provider->copy->output == NULL ? NULL : check_output(r, *ret, why, why_size);
+        return check_text(r->pick.provider->copy->output, *ret, "output", why, why_size);
     }
     (void)snprintf(why, why_size, "its output cannot be sent: %s", alk_err_text(err));
     if (err == ALK_E_TOO_BIG) {
@@ -180,35 +179,57 @@ void alk_request_complete(struct alk_request *r)
     (void)alk_request_settle(r);
 }
 
-static bool is_declared(const struct alk_op *op, const char *code)
+/* Place in the operation's errors; SIZE_MAX: it did not declare the code. */
+static size_t error_index(const struct alk_op *op, const char *code)
 {
     const struct alk_op_error *e = op->errors;
-    for (; e != NULL && e->code != NULL; e++) {
-        if (strcmp(e->code, code) == 0) {
-            return true;
+    for (size_t i = 0; e != NULL && e[i].code != NULL; i++) {
+        if (strcmp(e[i].code, code) == 0) {
+            return i;
         }
     }
-    return false;
+    return SIZE_MAX;
+}
+
+/* What was written as details. NULL: *ret is set, empty when there are none. */
+static const char *take_details(struct alk_request *r, size_t error, struct alk_span *ret,
+                                char *why, size_t why_size)
+{
+    const struct alk_op_copy *copy = r->pick.provider->copy;
+
+    /* Details that are not whole are left out: the code matters more. */
+    if (!r->out.is_over || alk_out_done(&r->out, ret) != ALK_OK) {
+        *ret = (struct alk_span){NULL, 0};
+        return NULL;
+    }
+    if (copy->details == NULL || error == SIZE_MAX) {
+        return NULL;
+    }
+    char what[ALK_OP_CODE_MAX + 16];
+    (void)snprintf(what, sizeof what, "value of %s", copy->op.errors[error].code);
+    return check_text(copy->details[error], *ret, what, why, why_size);
 }
 
 void alk_request_fail(struct alk_request *r, const char *code, const char *message)
 {
     struct alk_span details = {NULL, 0};
-    char why[128];
+    char why[512];
 
     check_live(r);
     if (r->is_full) {
         alk_out_clear(&r->out); /* an answer that was refused, no details */
     }
-    if (alk_ops_code_index(code) == ALK_OPS_CODES - 1 && !is_declared(r->op, code)) {
+    size_t error = error_index(r->op, code);
+    if (alk_ops_code_index(code) == ALK_OPS_CODES - 1 && error == SIZE_MAX) {
         (void)snprintf(why, sizeof why, "it failed with a code that it did not declare: %.*s",
                        ALK_OP_CODE_MAX, code);
         fail_broken(r, ALK_OPS_INTERNAL, why);
         return;
     }
-    /* Details that are not whole are left out: the code matters more. */
-    if (r->out.is_over && alk_out_done(&r->out, &details) != ALK_OK) {
-        details = (struct alk_span){NULL, 0};
+    const char *broken = take_details(r, error, &details, why, sizeof why);
+    if (broken != NULL) {
+        fail_broken(r, broken, why);
+        return;
     }
     over(r, code);
     r->holds++;

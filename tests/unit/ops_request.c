@@ -208,6 +208,17 @@ static void misbehave(void *ctx, struct alk_request *r)
     } else if (alk_span_is(how, "declared")) {
         alk_out_i64(out, 7);
         alk_request_fail(r, "NO_PAPER", "the tray is empty");
+    } else if (alk_span_is(how, "details")) {
+        alk_out_text(out, "seven");
+        alk_request_fail(r, "NO_PAPER", "the tray is empty");
+    } else if (alk_span_is(how, "bare")) {
+        alk_request_fail(r, "NO_PAPER", "the tray is empty");
+    } else if (alk_span_is(how, "any")) {
+        alk_out_text(out, "seven");
+        alk_request_fail(r, "JAM", "pull");
+    } else if (alk_span_is(how, "shared")) {
+        alk_out_text(out, "seven");
+        alk_request_fail(r, ALK_OPS_CONFLICT, "it differs");
     } else if (alk_span_is(how, "frame")) {
         alk_request_fail_err(r, ALK_E_PROTOCOL, "");
     } else if (alk_span_is(how, "busy")) {
@@ -219,7 +230,8 @@ static void misbehave(void *ctx, struct alk_request *r)
 
 static void what_an_operation_says_wrongly_becomes_an_internal_error_and_a_log_line(void **state)
 {
-    static const struct alk_op_error errors[] = {{"NO_PAPER", "no paper", NULL},
+    static const struct alk_op_error errors[] = {{"JAM", "it is stuck", NULL},
+                                                 {"NO_PAPER", "no paper", "{\"type\":\"integer\"}"},
                                                  {NULL, NULL, NULL}};
     static const struct {
         const char *how, *want, *log;
@@ -230,6 +242,10 @@ static void what_an_operation_says_wrongly_becomes_an_internal_error_and_a_log_l
         {"schema", "!INTERNAL internal error", "test/bad: its output does not fit its schema"},
         {"undeclared", "!INTERNAL internal error", "test/bad: it failed with a code"},
         {"declared", "!NO_PAPER the tray is empty 7", ""},
+        {"details", "!INTERNAL internal error", "test/bad: its value of NO_PAPER does not fit"},
+        {"bare", "!NO_PAPER the tray is empty", ""},
+        {"any", "!JAM pull \"seven\"", ""},
+        {"shared", "!CONFLICT it differs \"seven\"", ""},
         {"frame", "!INTERNAL ", ""},
         {"busy", "?UNAVAILABLE temporarily unavailable: try again", ""},
     };
@@ -260,6 +276,8 @@ static void what_an_operation_says_wrongly_becomes_an_internal_error_and_a_log_l
 
 static void outputs_are_not_checked_unless_asked_for(void **state)
 {
+    static const struct alk_op_error errors[] = {{"NO_PAPER", "no paper", "{\"type\":\"integer\"}"},
+                                                 {NULL, NULL, NULL}};
     struct alk_ops_options options = {.struct_size = sizeof options};
     struct ops_world w;
     (void)state;
@@ -269,9 +287,12 @@ static void outputs_are_not_checked_unless_asked_for(void **state)
                                   .kind = ALK_OP_QUERY,
                                   .flags = ALK_OP_PUBLIC,
                                   .fn = misbehave,
+                                  .errors = errors,
                                   .output = "{\"type\":\"object\"}"},
                   NULL);
     ops_check(&w, NULL, "test/bad", "{\"how\":\"schema\"}", "=\"not an object\"");
+    ops_check(&w, NULL, "test/bad", "{\"how\":\"details\"}",
+              "!NO_PAPER the tray is empty \"seven\"");
     ops_world_fini(&w);
 }
 

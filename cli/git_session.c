@@ -210,8 +210,11 @@ static int attempt(struct session *s, const char *token)
     }
     if (rc == CLI_OK) {
         s->client.options.want_early = s->of->service == ALK_GIT_UPLOAD_PACK;
-        s->pipe = (struct cli_pipe){
-            .client = &s->client, .stream = on_stream, .closed = on_conn_closed, .ctx = s};
+        s->pipe = (struct cli_pipe){.client = &s->client,
+                                    .ends_with_reader = true,
+                                    .stream = on_stream,
+                                    .closed = on_conn_closed,
+                                    .ctx = s};
         s->grace = (struct alk_timer){.fn = on_grace, .ctx = s};
         rc = cli_pipe_run(&s->pipe);
     }

@@ -3,6 +3,7 @@
 
 #include "stdfd.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -26,6 +27,9 @@ static int judge(struct cli_pipe *p)
     case CLI_SPLICE_FINISHED:
         return CLI_OK;
     case CLI_SPLICE_LOCAL:
+        if (p->ends_with_reader && s->error == EPIPE) {
+            return CLI_FAILED; /* who has left knows why */
+        }
         return cli_fail(p->client->cli, CLI_FAILED, "standard input or output: %s",
                         strerror(s->error));
     case CLI_SPLICE_RESET:
@@ -66,6 +70,7 @@ void cli_pipe_join(struct cli_pipe *p, struct alk_stream *stream)
     p->splice.in_fd = STDIN_FILENO;
     p->splice.out_fd = STDOUT_FILENO;
     p->splice.ends_with_peer = p->ends_with_peer;
+    p->splice.ends_with_reader = p->ends_with_reader;
     p->splice.done = on_done;
     p->splice.ctx = p;
     alk_err err = cli_splice_start(&p->splice, stream);

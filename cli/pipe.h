@@ -18,8 +18,8 @@
 
 struct cli_pipe {
     /* Set by the caller, the rest zero. */
-    struct cli_client *client; /* open; its options may be changed before */
-    bool ends_with_peer;       /* as in struct cli_splice */
+    struct cli_client *client;             /* open; its options may be changed before */
+    bool ends_with_peer, ends_with_reader; /* as in struct cli_splice */
     /* NULL: the stream is joined as soon as it is open. Else it is this one's until
      * cli_pipe_join. Comes again, with another stream, when an early connection has
      * come to nothing; the stream before that hears ALK_STREAM_CLOSED first. */

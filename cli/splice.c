@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -112,6 +113,7 @@ static bool pull_block(struct cli_splice *s)
     if (n == 0) {
         alk_stream_finish(s->stream);
         s->in_over = true;
+        s->in_ended = true;
     } else if (error != EAGAIN && error != EINTR) {
         fail_local(s, error);
         alk_stream_reset(s->stream, ALK_CODE_INTERNAL);
@@ -272,11 +274,34 @@ static void finish(struct cli_splice *s)
     s->done(s->ctx, s);
 }
 
+static bool lost_reader(const struct cli_splice *s)
+{
+    struct pollfd p = {.fd = s->out_fd};
+    return s->ends_with_reader && s->in_ended && poll(&p, 1, 0) == 1 && (p.revents & POLLERR) != 0;
+}
+
+/* One turn later: the end that was stated to the peer goes out first. */
+static void leave(struct cli_splice *s)
+{
+    if (!s->is_leaving) {
+        s->is_leaving = true;
+        alk_timer_set(s->loop, &s->kick, alk_loop_now(s->loop));
+        return;
+    }
+    s->out_over = true;
+    s->got_end = true;
+    alk_stream_on(s->stream, NULL, NULL); /* the end of the connection ends it */
+    s->stream = NULL;
+}
+
 static void work(struct cli_splice *s)
 {
     bool wants_out = move_out(s);
     bool has_more = !s->in_over && !s->is_full && move_in(s);
 
+    if (s->stream != NULL && lost_reader(s)) {
+        leave(s);
+    }
     if (s->stream == NULL && s->out_over) {
         finish(s);
         return;

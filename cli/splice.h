@@ -26,7 +26,7 @@ enum cli_splice_end {
 
 struct cli_splice;
 /* Once, when both directions are over and everything is written; the stream is
- * gone. Descriptors stay open. The splice may be freed inside. */
+ * gone (with ends_with_reader it may be left to its connection). Descriptors stay open. The splice may be freed inside. */
 typedef void cli_splice_fn(void *ctx, struct cli_splice *splice);
 
 struct cli_splice {
@@ -34,6 +34,9 @@ struct cli_splice {
     struct alk_loop *loop;
     int in_fd, out_fd;   /* may be the same socket */
     bool ends_with_peer; /* when the peer has finished, in_fd is not waited for */
+    /* When in_fd has ended and out_fd, a pipe, has lost its reader, both directions are
+     * over at once: nobody is there to whom the peer's end would matter. */
+    bool ends_with_reader;
     cli_splice_fn *done;
     void *ctx;
     /* For the caller to read in done. */
@@ -51,6 +54,8 @@ struct cli_splice {
     struct alk_chunk *tail; /* what the stream still held when it closed */
     size_t tail_at;
     bool in_over;  /* no more reading */
+    bool in_ended; /* by its own end */
+    bool is_leaving;
     bool out_over; /* no more writing */
     bool got_end;  /* the peer finished */
     bool is_full;  /* the stream takes no more now */

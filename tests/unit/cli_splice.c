@@ -341,6 +341,61 @@ static void files_are_read_without_waiting(void **state)
     (void)close(fd);
 }
 
+/* git has what it wanted: it closes both of its ends and waits for us. */
+static void with_ends_with_reader_the_peer_is_not_waited_for(void **state)
+{
+    struct world *w = (struct world *)*state;
+    struct alk_span in;
+    int fds[2];
+
+    assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    w->splice.out_fd = fds[1];
+    w->splice.ends_with_reader = true;
+    begin(w);
+    assert_int_equal(write(w->local, "0000", 4), 4);
+    assert_int_equal(shutdown(w->local, SHUT_WR), 0);
+    settle(w);
+    assert_false(w->is_done); /* somebody still reads */
+    peer_puts(w, 10);
+    settle(w);
+    assert_int_equal(read(fds[0], (char[16]){0}, 16), 10);
+    assert_false(w->is_done);
+    check_err(alk_stream_peek(w->peer, &in), ALK_OK);
+    check_text(in, "0000");
+    alk_stream_consume(w->peer, in.n);
+    check_err(alk_stream_peek(w->peer, &in), ALK_END);
+    (void)close(fds[0]);
+    peer_puts(w, 10);
+    settle(w);
+    assert_true(w->is_done);
+    (void)close(fds[1]);
+}
+
+static void with_ends_with_reader_the_end_is_still_stated(void **state)
+{
+    struct world *w = (struct world *)*state;
+    struct alk_span in;
+    int fds[2];
+
+    assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    w->splice.out_fd = fds[1];
+    w->splice.ends_with_reader = true;
+    begin(w);
+    (void)close(fds[0]);
+    assert_int_equal(write(w->local, "0000", 4), 4);
+    settle(w);
+    assert_false(w->is_done); /* there may be more to say */
+    assert_int_equal(shutdown(w->local, SHUT_WR), 0);
+    settle(w);
+    assert_true(w->is_done);
+    assert_int_equal(w->splice.end, CLI_SPLICE_FINISHED);
+    check_err(alk_stream_peek(w->peer, &in), ALK_OK);
+    check_text(in, "0000");
+    alk_stream_consume(w->peer, in.n);
+    check_err(alk_stream_peek(w->peer, &in), ALK_END);
+    (void)close(fds[1]);
+}
+
 static void stop_lets_go_without_a_word(void **state)
 {
     struct world *w = (struct world *)*state;
@@ -365,6 +420,8 @@ int main(void)
         SPLICE_TEST(a_local_side_that_goes_stops_the_peer),
         SPLICE_TEST(a_slow_local_side_holds_the_peer_back),
         SPLICE_TEST(with_ends_with_peer_the_input_is_not_waited_for),
+        SPLICE_TEST(with_ends_with_reader_the_peer_is_not_waited_for),
+        SPLICE_TEST(with_ends_with_reader_the_end_is_still_stated),
         SPLICE_TEST(files_are_read_without_waiting),
         SPLICE_TEST(stop_lets_go_without_a_word),
     };

@@ -26,7 +26,8 @@ enum cli_splice_end {
 
 struct cli_splice;
 /* Once, when both directions are over and everything is written; the stream is
- * gone (with ends_with_reader it may be left to its connection). Descriptors stay open. The splice may be freed inside. */
+ * gone (with ends_with_reader it may be left to its connection). Descriptors stay
+ * open. The splice may be freed inside. */
 typedef void cli_splice_fn(void *ctx, struct cli_splice *splice);
 
 struct cli_splice {

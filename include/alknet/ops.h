@@ -135,6 +135,9 @@ ALK_API alk_err alk_ops_remove(struct alk_ops *ops, const char *name);
 ALK_API const char *alk_request_op(const struct alk_request *r); /* "math/add" */
 /* For logs: unique in this process for a long time; also in the audit log. */
 ALK_API const char *alk_request_id(const struct alk_request *r);
+/* W3C trace context of who asked, as it came; also in the audit log. Empty: none. What it
+ * composes and a worker to whom it goes have the same. Borrows until the request ends. */
+ALK_API struct alk_span alk_request_traceparent(const struct alk_request *r);
 ALK_API struct alk_loop *alk_request_loop(const struct alk_request *r);
 /* Who asks; NULL: nobody known. For a composed request the first caller. Borrows
  * until the request ends. */

@@ -65,6 +65,8 @@ struct alk_peer_request {
     size_t op_n;
     char *input;
     size_t input_n;
+    char *traceparent;
+    size_t traceparent_n;
     uint64_t timeout_ms;
 };
 

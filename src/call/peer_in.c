@@ -17,8 +17,10 @@ static void free_texts(struct alk_peer_request *pr)
     const struct alk_mem *mem = pr->peer->mem;
     alk_free(mem, pr->op);
     alk_free(mem, pr->input);
+    alk_free(mem, pr->traceparent);
     pr->op = NULL;
     pr->input = NULL;
+    pr->traceparent = NULL;
 }
 
 /* The wire knows of its end. Kept while a credential of it is being looked up. */
@@ -240,7 +242,7 @@ static void on_resolved(void *ctx, alk_err err, const struct alk_identity *ident
         finish(pr);
     } else if (err == ALK_OK) {
         if (start(pr, identity, alk_span(pr->op, pr->op_n), alk_span(pr->input, pr->input_n),
-                  pr->timeout_ms, (struct alk_span){0})) {
+                  pr->timeout_ms, alk_span(pr->traceparent, pr->traceparent_n))) {
             free_texts(pr);
         }
     } else if (err == ALK_E_UNAVAILABLE) {
@@ -261,7 +263,9 @@ static bool keep_texts(struct alk_peer_request *pr, const struct alk_call_event 
     pr->token = alk_strdup_span(mem, e->u.requested.auth_token);
     pr->token_n = e->u.requested.auth_token.n;
     pr->timeout_ms = e->u.requested.timeout_ms;
-    return pr->op != NULL && pr->input != NULL && pr->token != NULL;
+    pr->traceparent = alk_strdup_span(mem, e->u.requested.traceparent);
+    pr->traceparent_n = e->u.requested.traceparent.n;
+    return pr->op != NULL && pr->input != NULL && pr->token != NULL && pr->traceparent != NULL;
 }
 
 static void start_as_peer(struct alk_peer_request *pr, const struct alk_call_event *e);

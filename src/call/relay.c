@@ -34,7 +34,8 @@ struct relay {
     bool is_subscription, is_query;
     uint64_t timeout_ms;
     char *op, *input, *caller; /* own; until asked */
-    size_t input_n, caller_n;
+    char *traceparent;         /* the same; NULL: none */
+    size_t input_n, caller_n, traceparent_n;
 
     /* Loop A. */
     struct alk_request *request; /* NULL: over */
@@ -65,6 +66,7 @@ static void relay_unref(struct relay *rl)
     alk_free(rl->mem, rl->op);
     alk_free(rl->mem, rl->input);
     alk_free(rl->mem, rl->caller);
+    alk_free(rl->mem, rl->traceparent);
     alk_free(rl->mem, rl);
 }
 
@@ -328,6 +330,7 @@ static void on_ask(void *arg)
     const struct alk_ask ask = {.struct_size = sizeof ask,
                                 .op = rl->op,
                                 .input = alk_span(rl->input, rl->input_n),
+                                .traceparent = alk_span(rl->traceparent, rl->traceparent_n),
                                 .timeout_ms = rl->timeout_ms,
                                 .is_subscription = rl->is_subscription,
                                 .credit = RELAY_CREDIT};
@@ -426,7 +429,10 @@ static struct relay *relay_new(struct alk_offer_op *op, struct alk_request *r)
     rl->input = copy(mem, alk_request_input(r), &rl->input_n);
     rl->caller = caller_json(mem, alk_request_caller(r), &rl->caller_n);
     rl->last = note_new(rl, NOTE_END, ALK_LIT("out of memory"), (struct alk_span){0});
-    if (rl->op == NULL || rl->input == NULL || rl->caller == NULL || rl->last == NULL) {
+    struct alk_span trace = alk_request_traceparent(r);
+    rl->traceparent = trace.n == 0 ? NULL : copy(mem, trace, &rl->traceparent_n);
+    if (rl->op == NULL || rl->input == NULL || rl->caller == NULL || rl->last == NULL ||
+        (trace.n > 0 && rl->traceparent == NULL)) {
         relay_unref(rl);
         return NULL;
     }

@@ -81,7 +81,7 @@ struct alk_start_spec {
     const struct alk_identity *authority; /* NULL: the caller */
     const struct alk_auth_context *auth;  /* borrows until the request is cancelled or over */
     uint64_t timeout_ms;                  /* 0: the operation's */
-    struct alk_span traceparent;          /* empty: none */
+    struct alk_span traceparent;          /* what is none (ops/trace.h) is left out */
     bool may_see_internal;                /* composition */
     unsigned depth;                       /* of composition */
 };
@@ -112,7 +112,6 @@ alk_err alk_request_respond_json(struct alk_request *r, struct alk_span json);
 struct yyjson_val;
 struct yyjson_val *alk_request_value(const struct alk_request *r); /* parsed input */
 enum alk_op_kind alk_request_kind(const struct alk_request *r);
-struct alk_span alk_request_traceparent(const struct alk_request *r); /* empty: none */
 
 /* --- looking at the registry -------------------------------------------------- */
 

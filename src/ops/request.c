@@ -2,6 +2,7 @@
 #include "ops/request.h"
 
 #include "base/mem.h"
+#include "ops/trace.h"
 
 /* Inputs up to here are parsed into the request's own block; above, a block of five
  * times the size would cost more than two calls of the heap. */
@@ -139,13 +140,13 @@ static char *put_text(uint8_t **at, struct alk_span s)
 }
 
 /* Texts behind the struct, then what yyjson may use. */
-static void fill_block(struct alk_request *r, const struct alk_start_spec *spec,
-                       struct alk_span name, struct alk_span input)
+static void fill_block(struct alk_request *r, struct alk_span name, struct alk_span trace,
+                       struct alk_span input)
 {
     uint8_t *at = (uint8_t *)(r + 1);
 
     r->name = put_text(&at, name);
-    r->traceparent = alk_span(put_text(&at, spec->traceparent), spec->traceparent.n);
+    r->traceparent = alk_span(put_text(&at, trace), trace.n);
     r->input = alk_span(put_text(&at, input), input.n);
     at += -(uintptr_t)at & 15;
     r->pool = (struct alk_request_pool){.mem = r->ops->mem, .p = at, .size = pool_size(input.n)};
@@ -159,8 +160,12 @@ alk_err alk_request_new(struct alk_ops *ops, const struct alk_start_spec *spec,
     struct alk_span input = is_too_large || spec->input.n == 0 ? ALK_LIT("{}") : spec->input;
     /* What is longer cannot be there; it is cut for the log. */
     struct alk_span name = alk_span_head(spec->op, ALK_OP_NAME_MAX);
-    size_t n = sizeof(struct alk_request) + name.n + spec->traceparent.n + input.n + 3 + 15 +
-               pool_size(input.n);
+    struct alk_span trace = spec->traceparent;
+    if (trace.n > 0 && !alk_traceparent_is_valid(trace)) {
+        trace.n = 0;
+    }
+    size_t n =
+        sizeof(struct alk_request) + name.n + trace.n + input.n + 3 + 15 + pool_size(input.n);
     struct alk_request *r = alk_alloc(ops->mem, n);
 
     if (r == NULL) {
@@ -171,7 +176,7 @@ alk_err alk_request_new(struct alk_ops *ops, const struct alk_start_spec *spec,
     r->magic = ALK_REQUEST_MAGIC;
     r->ops = ops;
     r->loop = spec->loop;
-    fill_block(r, spec, name, input);
+    fill_block(r, name, trace, input);
     if (name.n == spec->op.n) {
         r->pick = alk_ops_pick(ops, name, NULL);
     }

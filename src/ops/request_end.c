@@ -431,6 +431,7 @@ void alk_ops_audit_fill(const struct alk_ops_audit *a, struct alk_audit_record *
         .what = ALK_LIT("call"),
         .target = alk_span_str(r->name),
         .request_id = alk_span_str(alk_request_id(r)),
+        .trace = r->traceparent,
         .reason = alk_span_str(a->code),
         .is_allowed = a->code == NULL,
     };

@@ -126,6 +126,7 @@ static void audit_records(void **state)
         .remote = "[::1]:443",
         .alpn = {(const uint8_t *)"alknet/call", 11},
         .request_id = {(const uint8_t *)"r 1\n\"", 5},
+        .trace = {(const uint8_t *)"00-a-b-01", 9},
         .reason = {(const uint8_t *)"scope \xff", 7},
         .is_allowed = false,
     };
@@ -137,12 +138,14 @@ static void audit_records(void **state)
     } cases[] = {
         {&full, ALK_AUDIT_TEXT,
          "2027-01-01T12:30:15.042Z audit who=laptop authority=worker what=call target=fs/read "
-         "from=[::1]:443 alpn=alknet/call request=r\\x201\\x0a\\x22 reason=scope\\x20\\xff "
+         "from=[::1]:443 alpn=alknet/call request=r\\x201\\x0a\\x22 trace=00-a-b-01 "
+         "reason=scope\\x20\\xff "
          "allowed=no"},
         {&full, ALK_AUDIT_JSON,
          "{\"time\":\"2027-01-01T12:30:15.042Z\",\"who\":\"laptop\",\"authority\":\"worker\","
          "\"what\":\"call\",\"target\":\"fs/read\",\"from\":\"[::1]:443\",\"alpn\":\"alknet/call\","
-         "\"request\":\"r 1\\u000a\\\"\",\"reason\":\"scope \xef\xbf\xbd\",\"allowed\":false}"},
+         "\"request\":\"r 1\\u000a\\\"\",\"trace\":\"00-a-b-01\",\"reason\":\"scope "
+         "\xef\xbf\xbd\",\"allowed\":false}"},
         {&bare, ALK_AUDIT_TEXT, "1970-01-01T00:00:00.000Z audit who=- what=- from=- allowed=yes"},
         {&bare, ALK_AUDIT_JSON,
          "{\"time\":\"1970-01-01T00:00:00.000Z\",\"who\":null,\"what\":null,\"from\":null,"
@@ -169,6 +172,7 @@ static void the_longest_record_fits(void **state)
                                  .target = s,
                                  .alpn = s,
                                  .request_id = s,
+                                 .trace = s,
                                  .reason = s,
                                  .remote = "192.0.2.1:1"};
     for (int format = ALK_AUDIT_TEXT; format <= ALK_AUDIT_JSON; format++) {

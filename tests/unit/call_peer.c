@@ -328,6 +328,45 @@ static void a_token_good_for_a_request_without_memory_is_answered(void **state)
     test_mem_check(&mem);
 }
 
+static void say_trace(void *ctx, struct alk_request *r)
+{
+    (void)ctx;
+    alk_out_span(alk_request_out(r), alk_request_traceparent(r));
+    check_err(alk_request_respond(r), ALK_OK);
+}
+
+static void a_traceparent_comes_with_a_token_and_without(void **state)
+{
+    static const struct alk_identity_provider provider = {
+        .struct_size = sizeof provider, .name = "all", .resolve = resolve_all};
+    static const struct alk_op op = {.struct_size = sizeof op,
+                                     .name = "test/trace",
+                                     .kind = ALK_OP_QUERY,
+                                     .flags = ALK_OP_PUBLIC,
+                                     .fn = say_trace};
+    struct peer_world w;
+    (void)state;
+    const struct alk_identity *me = ops_somebody("me", "", NULL);
+    peer_world_init(&w, &(struct peer_world_options){.caller = me});
+    w.hub.auth.provider = &provider;
+    w.hub.auth.provider_ctx = (void *)(uintptr_t)me;
+    ops_world_add(&w.node, op, NULL);
+    for (unsigned has_token = 0; has_token < 2; has_token++) {
+        struct peer_call c;
+        peer_start(
+            &w, w.ends.client, &c,
+            &(struct alk_ask){
+                .op = "test/trace",
+                .traceparent = ALK_LIT("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+                .auth_token = has_token == 1 ? ALK_LIT("alk_x") : (struct alk_span){0}});
+        peer_world_run(&w);
+        assert_string_equal(c.heard,
+                            "=\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\".");
+    }
+    peer_world_fini(&w);
+    alk_identity_unref(me);
+}
+
 static void the_unknown_have_small_frames(void **state)
 {
     struct peer_world w;
@@ -653,6 +692,7 @@ int main(void)
         cmocka_unit_test(bytes_of_requests_are_bounded),
         cmocka_unit_test(all_bytes_of_a_request_count),
         cmocka_unit_test(a_token_good_for_a_request_without_memory_is_answered),
+        cmocka_unit_test(a_traceparent_comes_with_a_token_and_without),
         cmocka_unit_test(the_unknown_have_small_frames),
         cmocka_unit_test(a_call_that_nobody_answers_ends),
         cmocka_unit_test(a_subscription_comes_whole_and_in_order),

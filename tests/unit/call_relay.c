@@ -347,6 +347,36 @@ static void no_token_is_passed_on(void **state)
     relay_world_fini(&w);
 }
 
+static void say_trace(void *ctx, struct alk_request *r)
+{
+    (void)ctx;
+    alk_out_span(alk_request_out(r), alk_request_traceparent(r));
+    check_err(alk_request_respond(r), ALK_OK);
+}
+
+static void a_traceparent_reaches_the_worker(void **state)
+{
+    (void)state;
+    for (unsigned side = 0; side < 2; side++) {
+        struct relay_world w;
+        struct peer_call c = {.ends = 0};
+        const struct alk_ask ask = {
+            .op = "t/trace",
+            .traceparent = ALK_LIT("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")};
+        relay_world_init(&w, "{}");
+        relay_connect(&w, 0, 0, w.ann, (struct relay_link_options){0});
+        relay_connect(&w, 1, side, w.worker, (struct relay_link_options){0});
+        bot_add(&w.link[1], (struct alk_op)BOT_OP("t/trace", ALK_OP_QUERY, say_trace), NULL);
+        bot_offer(&w.link[1], "={\"offered\":1}.");
+        check_err(alk_peer_call(w.link[0].ends.client, &ask, &peer_answers, &c, &c.call), ALK_OK);
+        relay_world_run(&w);
+        assert_string_equal(c.heard,
+                            "=\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\".");
+        relay_check(&w.link[0], "t/trace", "{}", "=\"\".");
+        relay_world_fini(&w);
+    }
+}
+
 static void the_nodes_rule_is_who_may_call(void **state)
 {
     struct relay_world w;
@@ -519,6 +549,7 @@ int main(void)
         cmocka_unit_test(caller_is_believed_from_a_pinned_node_alone),
         cmocka_unit_test(nobody_stays_nobody_at_a_worker_that_pinned_the_node),
         cmocka_unit_test(no_token_is_passed_on),
+        cmocka_unit_test(a_traceparent_reaches_the_worker),
         cmocka_unit_test(the_nodes_rule_is_who_may_call),
         cmocka_unit_test(two_loops_carry_calls_while_a_worker_leaves),
     };

@@ -56,7 +56,10 @@ struct three {
 static void ask_three(struct relay_world *w, struct three *t)
 {
     const struct alk_ask sub = {
-        .op = "t/count", .input = ALK_LIT("{\"n\":40}"), .is_subscription = true};
+        .op = "t/count",
+        .input = ALK_LIT("{\"n\":40}"),
+        .traceparent = ALK_LIT("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        .is_subscription = true};
     memset(t, 0, sizeof *t);
     relay_ask(&w->link[0], &t->c[0], "t/who", "{}");
     relay_ask(&w->link[0], &t->c[1], "t/fail", "{\"code\":\"BROKEN\"}");

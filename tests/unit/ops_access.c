@@ -296,6 +296,40 @@ static void caller_and_authority_go_to_the_audit_log(void **state)
     end(&o);
 }
 
+/* The last line of the audit log is that of what was composed. */
+static void a_traceparent_goes_to_what_is_composed_and_to_the_audit_log(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+         "\"trace\":\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\""},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7", NULL},
+        {"", NULL},
+    };
+    struct world o;
+    (void)state;
+    begin(&o);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ops_call c = {.full = 0};
+        const struct alk_start_spec spec = {.loop = o.w.loop,
+                                            .op = ALK_LIT("t/lent"),
+                                            .input = ALK_LIT("{\"op\":\"t/known\"}"),
+                                            .caller = o.people[PLAIN],
+                                            .traceparent = alk_span_str(rows[i].text)};
+        check_err(alk_ops_start(o.w.ops, &spec, &ops_call_face, &c, &c.request), ALK_OK);
+        ops_world_run(&o.w);
+        assert_string_equal(c.heard, OK);
+        assert_non_null(strstr(o.audit, "\"target\":\"t/known\""));
+        if (rows[i].want == NULL) {
+            assert_null(strstr(o.audit, "trace"));
+        } else {
+            assert_non_null(strstr(o.audit, rows[i].want));
+        }
+    }
+    end(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +337,7 @@ int main(void)
         cmocka_unit_test(what_may_not_be_seen_cannot_be_told_from_what_is_not_there),
         cmocka_unit_test(a_wrapper_reaches_no_resource_that_its_caller_lacks),
         cmocka_unit_test(caller_and_authority_go_to_the_audit_log),
+        cmocka_unit_test(a_traceparent_goes_to_what_is_composed_and_to_the_audit_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,7 @@ struct field {
     bool is_optional; /* left out when absent */
 };
 
-enum { FIELDS = 8 };
+enum { FIELDS = 9 };
 
 static void list_fields(const struct alk_audit_record *r, struct field ret[static FIELDS])
 {
@@ -108,6 +108,7 @@ static void list_fields(const struct alk_audit_record *r, struct field ret[stati
         {"from", alk_span_str(r->remote), false},
         {"alpn", r->alpn, true},
         {"request", r->request_id, true},
+        {"trace", r->trace, true},
         {"reason", r->reason, true},
     };
     memcpy(ret, fields, sizeof(fields));

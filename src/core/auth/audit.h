@@ -49,6 +49,7 @@ struct alk_audit_record {
     const char *remote;        /* "192.0.2.1:443", "admin", or NULL */
     struct alk_span alpn;
     struct alk_span request_id;
+    struct alk_span trace;  /* W3C traceparent of who asked */
     struct alk_span reason; /* why not, or a note */
     bool is_allowed;
 };

@@ -70,6 +70,7 @@ static void op_info(void *ctx, struct alk_admin_call *call)
 struct request {
     struct alk_endpoint *ep;
     struct alk_admin_call *call;
+    struct alk_node_page page; /* of the connections */
 };
 
 static struct request *new_request(void *ctx, struct alk_admin_call *call)
@@ -98,14 +99,18 @@ static void on_status(void *ctx, const struct alk_endpoint_status *st)
     alk_free(NULL, r);
 }
 
-static void ask_status(void *ctx, struct alk_admin_call *call, bool with_connections,
+/* page NULL: without connections. */
+static void ask_status(void *ctx, struct alk_admin_call *call, const struct alk_node_page *page,
                        alk_endpoint_status_fn *fn)
 {
     struct request *r = new_request(ctx, call);
     if (r == NULL) {
         return;
     }
-    alk_err err = alk_endpoint_status(r->ep, with_connections, fn, r);
+    if (page != NULL) {
+        r->page = *page;
+    }
+    alk_err err = alk_endpoint_status(r->ep, page == NULL ? NULL : &page->from, fn, r);
     if (err != ALK_OK) {
         alk_free(NULL, r);
         alk_admin_fail(call, err, NULL);
@@ -114,7 +119,7 @@ static void ask_status(void *ctx, struct alk_admin_call *call, bool with_connect
 
 static void op_status(void *ctx, struct alk_admin_call *call)
 {
-    ask_status(ctx, call, false, on_status);
+    ask_status(ctx, call, NULL, on_status);
 }
 
 static void on_metrics(void *ctx, const struct alk_endpoint_status *st)
@@ -132,7 +137,7 @@ static void on_metrics(void *ctx, const struct alk_endpoint_status *st)
 
 static void op_metrics(void *ctx, struct alk_admin_call *call)
 {
-    ask_status(ctx, call, false, on_metrics);
+    ask_status(ctx, call, NULL, on_metrics);
 }
 
 static void on_connections(void *ctx, const struct alk_endpoint_status *st)
@@ -142,7 +147,7 @@ static void on_connections(void *ctx, const struct alk_endpoint_status *st)
 
     alk_out_init(&out, NULL, ALK_FRAME_MAX);
     alk_out_object(&out);
-    alk_node_put_connections(&out, st);
+    alk_node_put_connections(&out, st, r->page.limit);
     alk_out_end(&out);
     done_out(r->call, &out, ALK_OK);
     alk_free(NULL, r);
@@ -150,7 +155,12 @@ static void on_connections(void *ctx, const struct alk_endpoint_status *st)
 
 static void op_connections(void *ctx, struct alk_admin_call *call)
 {
-    ask_status(ctx, call, true, on_connections);
+    struct alk_node_page page;
+    if (!alk_node_read_page(alk_admin_input(call), &page)) {
+        alk_admin_fail(call, ALK_E_INVALID, "cursor or limit is not one of this list");
+        return;
+    }
+    ask_status(ctx, call, &page, on_connections);
 }
 
 /* --- changes ------------------------------------------------------------------ */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "op.h"
 
+#include "pages.h"
 #include "state.h"
+
+#include "core/frame.h"
 
 int cli_op_run(struct cli *cli, const struct cli_args *args, const char *operation,
                struct yyjson_mut_doc *input, struct yyjson_doc **ret_doc,
@@ -14,6 +17,40 @@ int cli_op_run(struct cli *cli, const struct cli_args *args, const char *operati
         rc = cli_state_auth(&state, operation, input, ret_doc, ret_output);
     } else {
         yyjson_mut_doc_free(input);
+    }
+    cli_state_close(&state);
+    return rc;
+}
+
+struct list {
+    const struct cli_state *state;
+    const char *operation;
+};
+
+static int ask_page(void *ctx, struct alk_span input, struct yyjson_doc **ret_doc,
+                    struct yyjson_val **ret_output)
+{
+    const struct list *l = (const struct list *)ctx;
+    struct yyjson_doc *doc = NULL;
+
+    if (alk_json_parse(input, &doc) != ALK_OK) {
+        return cli_fail_err(l->state->cli, ALK_E_NOMEM, NULL);
+    }
+    struct yyjson_mut_doc *copy = yyjson_doc_mut_copy(doc, NULL);
+    yyjson_doc_free(doc);
+    return copy == NULL ? cli_fail_err(l->state->cli, ALK_E_NOMEM, NULL)
+                        : cli_state_auth(l->state, l->operation, copy, ret_doc, ret_output);
+}
+
+int cli_op_list(struct cli *cli, const struct cli_args *args, const char *operation,
+                const char *list, struct yyjson_doc **ret_doc)
+{
+    struct cli_state state;
+    struct list l = {&state, operation};
+    int rc = cli_state_open(cli, args, false, &state);
+
+    if (rc == CLI_OK) {
+        rc = cli_pages_read(cli, list, ask_page, &l, ret_doc);
     }
     cli_state_close(&state);
     return rc;

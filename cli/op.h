@@ -17,6 +17,9 @@ bool cli_op_put_many(struct yyjson_mut_doc *doc, struct yyjson_mut_val *object, 
 int cli_op_run(struct cli *cli, const struct cli_args *args, const char *operation,
                struct yyjson_mut_doc *input, struct yyjson_doc **ret_doc,
                struct yyjson_val **ret_output);
+/* The same for a list that comes in pages: *ret_doc is an object with the whole of it. */
+int cli_op_list(struct cli *cli, const struct cli_args *args, const char *operation,
+                const char *list, struct yyjson_doc **ret_doc);
 /* An operation whose input is argument 0 under `name`; prints "<done> <text>". */
 int cli_op_one(struct cli *cli, const struct cli_args *args, const char *operation,
                const char *name, const char *done);

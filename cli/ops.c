@@ -3,6 +3,7 @@
 #include "caller.h"
 #include "commands.h"
 #include "fields.h"
+#include "pages.h"
 
 #include "base/text.h"
 
@@ -55,12 +56,20 @@ static int print_json(struct cli *cli, struct yyjson_val *root)
     return cli_print_json(cli, doc, yyjson_val_mut_copy(doc, root));
 }
 
+static int ask_page(void *ctx, struct alk_span input, struct yyjson_doc **ret_doc,
+                    struct yyjson_val **ret_output)
+{
+    int rc = cli_caller_get((struct cli_caller *)ctx, "services/list", input, ret_doc);
+    *ret_output = yyjson_doc_get_root(*ret_doc);
+    return rc;
+}
+
 static int run_list(struct cli *cli, struct cli_caller *caller, bool names_only)
 {
     struct yyjson_doc *doc = NULL;
     size_t i, max;
     struct yyjson_val *one;
-    int rc = cli_caller_get(caller, "services/list", alk_span_str("{}"), &doc);
+    int rc = cli_pages_read(cli, "operations", ask_page, caller, &doc);
 
     if (rc != CLI_OK) {
         return rc;

@@ -50,16 +50,14 @@ static bool peer_rows(struct cli_table *table, struct yyjson_val *peers)
 
 static int run_peers(struct cli *cli, const struct cli_args *args)
 {
-    struct yyjson_mut_val *input;
     struct yyjson_doc *answer = NULL;
-    struct yyjson_val *output = NULL;
     struct cli_table table = {.columns = 5};
 
-    int rc = cli_op_run(cli, args, "auth/peer/list", cli_op_input(&input), &answer, &output);
+    int rc = cli_op_list(cli, args, "auth/peer/list", "peers", &answer);
     if (rc == CLI_OK && cli->is_json) {
-        rc = cli_op_print(cli, output);
+        rc = cli_op_print(cli, yyjson_doc_get_root(answer));
     } else if (rc == CLI_OK) {
-        if (peer_rows(&table, yyjson_obj_get(output, "peers"))) {
+        if (peer_rows(&table, yyjson_obj_get(yyjson_doc_get_root(answer), "peers"))) {
             cli_table_print(cli, &table);
         } else {
             rc = cli_fail_err(cli, ALK_E_NOMEM, NULL);

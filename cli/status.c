@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* alknet status */
 #include "commands.h"
+#include "pages.h"
 #include "state.h"
 
 #include "base/text.h"
@@ -151,25 +152,43 @@ static int print_answer(struct cli *cli, struct yyjson_val *out, const char *ope
     return is_ok ? CLI_OK : cli_fail_err(cli, ALK_E_NOMEM, NULL);
 }
 
+static int ask(const struct cli_state *state, const char *operation, struct alk_span input,
+               struct yyjson_doc **ret_doc, struct yyjson_val **ret_output)
+{
+    char why[1024] = "";
+    alk_err err = cli_state_ask(state, operation, input, why, sizeof why, ret_doc, ret_output);
+
+    if (err == ALK_E_UNREACHABLE) {
+        return cli_fail(state->cli, CLI_UNREACHABLE, "no node runs in %s", state->fixed->data_dir);
+    }
+    return err == ALK_OK ? CLI_OK : cli_fail_err(state->cli, err, why);
+}
+
+static int ask_page(void *ctx, struct alk_span input, struct yyjson_doc **ret_doc,
+                    struct yyjson_val **ret_output)
+{
+    const struct cli_state *state = (const struct cli_state *)ctx;
+    return ask(state, "node/connections", input, ret_doc, ret_output);
+}
+
 static int run_status(struct cli *cli, const struct cli_args *args)
 {
     struct cli_state state;
     struct yyjson_doc *doc = NULL;
     struct yyjson_val *out = NULL;
-    char why[1024] = "";
     const char *operation = cli_has(args, "metrics")       ? "node/metrics"
                             : cli_has(args, "connections") ? "node/connections"
                                                            : "node/status";
 
     int rc = cli_state_open(cli, args, false, &state);
+    if (rc == CLI_OK && cli_has(args, "connections")) {
+        rc = cli_pages_read(cli, "connections", ask_page, &state, &doc);
+        out = yyjson_doc_get_root(doc);
+    } else if (rc == CLI_OK) {
+        rc = ask(&state, operation, alk_span_str(""), &doc, &out);
+    }
     if (rc == CLI_OK) {
-        alk_err err =
-            cli_state_ask(&state, operation, alk_span_str(""), why, sizeof why, &doc, &out);
-        if (err == ALK_E_UNREACHABLE) {
-            rc = cli_fail(cli, CLI_UNREACHABLE, "no node runs in %s", state.fixed->data_dir);
-        } else {
-            rc = err == ALK_OK ? print_answer(cli, out, operation) : cli_fail_err(cli, err, why);
-        }
+        rc = print_answer(cli, out, operation);
     }
     yyjson_doc_free(doc);
     cli_state_close(&state);
@@ -183,8 +202,7 @@ const struct cli_command cli_status_command = {
                "configuration it uses, its services with their counters, and what it has used. "
                "Exit status 4 when none runs.",
     .sets = {(const struct cli_opt[]){
-                 {.name = "connections",
-                  .help = "List the connections instead, at most 1500 of them."},
+                 {.name = "connections", .help = "List the connections instead."},
                  {.name = "metrics",
                   .help = "Print counters and histograms in Prometheus' text format instead, for "
                           "node_exporter's textfile collector or a scraper of your own."},

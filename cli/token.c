@@ -62,16 +62,14 @@ static bool token_rows(struct cli_table *table, struct yyjson_val *tokens)
 
 static int run_list(struct cli *cli, const struct cli_args *args)
 {
-    struct yyjson_mut_val *input;
     struct yyjson_doc *answer = NULL;
-    struct yyjson_val *output = NULL;
     struct cli_table table = {.columns = 5};
 
-    int rc = cli_op_run(cli, args, "auth/token/list", cli_op_input(&input), &answer, &output);
+    int rc = cli_op_list(cli, args, "auth/token/list", "tokens", &answer);
     if (rc == CLI_OK && cli->is_json) {
-        rc = cli_op_print(cli, output);
+        rc = cli_op_print(cli, yyjson_doc_get_root(answer));
     } else if (rc == CLI_OK) {
-        struct yyjson_val *tokens = yyjson_obj_get(output, "tokens");
+        struct yyjson_val *tokens = yyjson_obj_get(yyjson_doc_get_root(answer), "tokens");
         if (token_rows(&table, tokens)) {
             cli_table_print(cli, &table);
         } else {

@@ -645,7 +645,7 @@ static void put_schema(struct alk_out *out, const char *name, const char *text)
     }
 }
 
-static void put_offered(void *ctx, const struct alk_op_info *info)
+static bool put_offered(void *ctx, const struct alk_op_info *info)
 {
     static const char *const kinds[] = {"query", "mutation", "subscription"};
     struct alk_out *out = (struct alk_out *)ctx;
@@ -679,6 +679,7 @@ static void put_offered(void *ctx, const struct alk_op_info *info)
         alk_out_end(out);
     }
     alk_out_end(out);
+    return true;
 }
 
 alk_err alk_peer_offer(struct alk_peer *peer, const char *name_space,

@@ -75,9 +75,14 @@ struct alk_conn_status {
     alk_time age, rtt;
 };
 
-/* Connections listed per loop, oldest first: what fits into a frame of the admin
- * socket however long their names are. */
+/* Connections listed per loop and answer, oldest first: what fits into a frame of the
+ * admin socket however long their names are. */
 #define ALK_STATUS_CONNS_MAX 1500
+/* Where a list of connections goes on: after the one with this log_id, "loop-serial" in
+ * hex digits. Zeroed: from the first. Loops come in the order of their ids. */
+struct alk_status_from {
+    uint64_t loop, serial;
+};
 
 struct alk_loop_status {
     size_t connections; /* of both transports, now */
@@ -88,7 +93,7 @@ struct alk_loop_status {
     uint64_t send_errors;
     struct alk_conn_status *conns; /* NULL unless asked for */
     size_t conn_count;
-    size_t conn_more; /* that were open as well */
+    size_t conn_more; /* that were open as well, later ones */
 };
 
 struct alk_endpoint_status {
@@ -104,8 +109,10 @@ struct alk_endpoint_status {
 };
 /* status borrows until fn returns. */
 typedef void alk_endpoint_status_fn(void *ctx, const struct alk_endpoint_status *status);
-/* ALK_OK: fn runs once, later, on the first loop; also when the endpoint stops. */
-ALK_NODISCARD alk_err alk_endpoint_status(struct alk_endpoint *ep, bool with_connections,
+/* from NULL: without connections. ALK_OK: fn runs once, later, on the first loop; also
+ * when the endpoint stops. */
+ALK_NODISCARD alk_err alk_endpoint_status(struct alk_endpoint *ep,
+                                          const struct alk_status_from *from,
                                           alk_endpoint_status_fn *fn, void *ctx);
 
 #endif

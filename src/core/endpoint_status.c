@@ -18,6 +18,7 @@ struct alk_status_query {
     alk_endpoint_status_fn *fn;
     void *ctx;
     bool with_connections;
+    struct alk_status_from from;
     size_t missing;                /* answers; first loop only */
     struct alk_loop_status *loops; /* owns; part i is worker i's until it answers */
     struct part *parts;            /* owns */
@@ -59,7 +60,14 @@ static void describe(const struct alk_conn *conn, struct alk_conn_status *ret)
     }
 }
 
-static void list_connections(const struct alk_worker *w, struct alk_loop_status *ret)
+static bool comes_after(const struct alk_conn *conn, const struct alk_status_from *from)
+{
+    uint64_t loop = conn->hub->loop_id;
+    return loop > from->loop || (loop == from->loop && conn->serial > from->serial);
+}
+
+static void list_connections(const struct alk_worker *w, const struct alk_status_from *from,
+                             struct alk_loop_status *ret)
 {
     size_t n = w->pump->hub.conn_count;
     n = n > ALK_STATUS_CONNS_MAX ? ALK_STATUS_CONNS_MAX : n;
@@ -67,7 +75,7 @@ static void list_connections(const struct alk_worker *w, struct alk_loop_status 
     struct alk_link *e = ret->conns == NULL ? NULL : alk_list_first(&w->pump->hub.conns);
     for (; e != NULL; e = alk_list_next(&w->pump->hub.conns, e)) {
         const struct alk_conn *conn = ALK_CONTAINER(e, struct alk_conn, all);
-        if (!conn->is_server || conn->conn_state != ALK_CONN_OPEN) {
+        if (!conn->is_server || conn->conn_state != ALK_CONN_OPEN || !comes_after(conn, from)) {
             continue;
         }
         if (ret->conn_count < n) {
@@ -89,7 +97,8 @@ static void count_bytes(struct alk_worker *w)
     }
 }
 
-static void fill(struct alk_worker *w, struct alk_loop_status *ret, bool with_connections)
+static void fill(struct alk_worker *w, struct alk_loop_status *ret,
+                 const struct alk_status_query *q)
 {
     (void)alk_pump_now(w->pump);
     ret->connections = w->pump->hub.conn_count;
@@ -105,8 +114,8 @@ static void fill(struct alk_worker *w, struct alk_loop_status *ret, bool with_co
         ret->send_errors += l->sock == NULL ? 0 : l->sock->udp.send_errors;
     }
     count_bytes(w);
-    if (with_connections) {
-        list_connections(w, ret);
+    if (q->with_connections) {
+        list_connections(w, &q->from, ret);
     }
 }
 
@@ -156,14 +165,14 @@ static void on_ask(void *arg)
     struct part *p = arg;
     struct alk_worker *w = p->worker;
     if (w->port != NULL) {
-        fill(w, &p->query->loops[w->id], p->query->with_connections);
+        fill(w, &p->query->loops[w->id], p->query);
     }
     /* A first loop whose queue is full gets the answer when the endpoint stops. */
     alk_err err = alk_post(w->ep->workers[0].loop, on_answer, p);
     (void)err;
 }
 
-alk_err alk_endpoint_status(struct alk_endpoint *ep, bool with_connections,
+alk_err alk_endpoint_status(struct alk_endpoint *ep, const struct alk_status_from *from,
                             alk_endpoint_status_fn *fn, void *ctx)
 {
     struct alk_status_query *q = ALK_NEW(ep->mem, struct alk_status_query);
@@ -173,7 +182,8 @@ alk_err alk_endpoint_status(struct alk_endpoint *ep, bool with_connections,
     q->ep = ep;
     q->fn = fn;
     q->ctx = ctx;
-    q->with_connections = with_connections;
+    q->with_connections = from != NULL;
+    q->from = from != NULL ? *from : (struct alk_status_from){.loop = 0};
     q->loops = alk_zalloc(ep->mem, ep->loop_count, sizeof *q->loops);
     q->parts = alk_zalloc(ep->mem, ep->loop_count, sizeof *q->parts);
     if (q->loops == NULL || q->parts == NULL) {

@@ -121,16 +121,17 @@ struct alk_op_info {
     const char *source;      /* "" local, else the worker's identity id */
     unsigned providers;      /* 1, or how many workers share it */
 };
-/* Calls fn for each operation that `caller` may call, by name. An empty prefix: all.
- * ALK_E_NOMEM: not called at all. */
+/* False: no more are wanted. */
+typedef bool alk_ops_each_fn(void *ctx, const struct alk_op_info *info);
+/* Calls fn for each operation that `caller` may call, by name, from the first that
+ * comes after `after`. An empty prefix, an empty after: all. ALK_E_NOMEM: not called at
+ * all. */
 ALK_NODISCARD alk_err alk_ops_each(struct alk_ops *ops, const struct alk_identity *caller,
-                                   struct alk_span prefix,
-                                   void (*fn)(void *ctx, const struct alk_op_info *info),
-                                   void *ctx);
+                                   struct alk_span prefix, struct alk_span after,
+                                   alk_ops_each_fn *fn, void *ctx);
 /* All that a worker can offer: local, not internal, whoever may call it. Likewise. */
 ALK_NODISCARD alk_err alk_ops_each_offered(struct alk_ops *ops, struct alk_span prefix,
-                                           void (*fn)(void *ctx, const struct alk_op_info *info),
-                                           void *ctx);
+                                           alk_ops_each_fn *fn, void *ctx);
 /* One of them; false: missing, or not visible to the caller. */
 bool alk_ops_find(struct alk_ops *ops, const struct alk_identity *caller, struct alk_span name,
                   void (*fn)(void *ctx, const struct alk_op_info *info), void *ctx);

@@ -38,8 +38,25 @@ static int compare_rows(const void *a, const void *b)
     return strcmp(x->provider->copy->op.name, y->provider->copy->op.name);
 }
 
-static size_t gather(struct alk_ops *ops, const struct alk_identity *caller, struct alk_span prefix,
-                     wants_fn *wants, struct row *rows)
+struct range {
+    struct alk_span prefix, after;
+};
+
+/* In the order of compare_rows. */
+static bool comes_after(struct alk_span name, struct alk_span after)
+{
+    size_t n = name.n < after.n ? name.n : after.n;
+    int order = n == 0 ? 0 : memcmp(name.p, after.p, n);
+    return order > 0 || (order == 0 && name.n > after.n);
+}
+
+static bool is_within(const struct range *range, struct alk_span name)
+{
+    return alk_span_starts(name, range->prefix) && comes_after(name, range->after);
+}
+
+static size_t gather(struct alk_ops *ops, const struct alk_identity *caller,
+                     const struct range *range, wants_fn *wants, struct row *rows)
 {
     struct alk_op_slot *slot;
     size_t at = 0;
@@ -48,8 +65,7 @@ static size_t gather(struct alk_ops *ops, const struct alk_identity *caller, str
     (void)pthread_rwlock_rdlock(&ops->lock);
     while ((slot = alk_map_next(&ops->slots, &at)) != NULL) {
         struct alk_op_provider *p = front_of(slot);
-        if (p != NULL && alk_span_starts(alk_span(slot->name, slot->name_n), prefix) &&
-            wants(p, caller)) {
+        if (p != NULL && is_within(range, alk_span(slot->name, slot->name_n)) && wants(p, caller)) {
             (void)atomic_fetch_add_explicit(&p->uses, 1, memory_order_relaxed);
             rows[n++] = (struct row){p, slot->local != NULL ? 1 : slot->remote_count};
         }
@@ -58,25 +74,25 @@ static size_t gather(struct alk_ops *ops, const struct alk_identity *caller, str
     return n;
 }
 
-static void tell(const struct row *row, void (*fn)(void *, const struct alk_op_info *), void *ctx)
+static struct alk_op_info info_of(const struct row *row)
 {
-    struct alk_op_info info = {&row->provider->copy->op, row->provider->source, row->count};
-    fn(ctx, &info);
+    return (struct alk_op_info){&row->provider->copy->op, row->provider->source, row->count};
 }
 
-static alk_err each(struct alk_ops *ops, const struct alk_identity *caller, struct alk_span prefix,
-                    wants_fn *wants, void (*fn)(void *ctx, const struct alk_op_info *info),
-                    void *ctx)
+static alk_err each(struct alk_ops *ops, const struct alk_identity *caller,
+                    const struct range *range, wants_fn *wants, alk_ops_each_fn *fn, void *ctx)
 {
     struct row *rows = alk_zalloc(ops->mem, ALK_OPS_MAX, sizeof *rows);
+    bool goes_on = true;
 
     if (rows == NULL) {
         return ALK_E_NOMEM;
     }
-    size_t n = gather(ops, caller, prefix, wants, rows);
+    size_t n = gather(ops, caller, range, wants, rows);
     qsort(rows, n, sizeof *rows, compare_rows);
     for (size_t i = 0; i < n; i++) {
-        tell(&rows[i], fn, ctx);
+        struct alk_op_info info = info_of(&rows[i]);
+        goes_on = goes_on && fn(ctx, &info);
         alk_op_pick_drop((struct alk_op_pick){.provider = rows[i].provider});
     }
     alk_free(ops->mem, rows);
@@ -84,15 +100,17 @@ static alk_err each(struct alk_ops *ops, const struct alk_identity *caller, stru
 }
 
 alk_err alk_ops_each(struct alk_ops *ops, const struct alk_identity *caller, struct alk_span prefix,
-                     void (*fn)(void *ctx, const struct alk_op_info *info), void *ctx)
+                     struct alk_span after, alk_ops_each_fn *fn, void *ctx)
 {
-    return each(ops, caller, prefix, is_shown, fn, ctx);
+    const struct range range = {prefix, after};
+    return each(ops, caller, &range, is_shown, fn, ctx);
 }
 
-alk_err alk_ops_each_offered(struct alk_ops *ops, struct alk_span prefix,
-                             void (*fn)(void *ctx, const struct alk_op_info *info), void *ctx)
+alk_err alk_ops_each_offered(struct alk_ops *ops, struct alk_span prefix, alk_ops_each_fn *fn,
+                             void *ctx)
 {
-    return each(ops, NULL, prefix, is_offered, fn, ctx);
+    const struct range range = {.prefix = prefix};
+    return each(ops, NULL, &range, is_offered, fn, ctx);
 }
 
 bool alk_ops_find(struct alk_ops *ops, const struct alk_identity *caller, struct alk_span name,
@@ -111,7 +129,8 @@ bool alk_ops_find(struct alk_ops *ops, const struct alk_identity *caller, struct
     if (row.provider == NULL) {
         return false;
     }
-    tell(&row, fn, ctx);
+    struct alk_op_info info = info_of(&row);
+    fn(ctx, &info);
     alk_op_pick_drop((struct alk_op_pick){.provider = row.provider});
     return true;
 }

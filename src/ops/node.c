@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "core/auth/date.h"
 #include "core/config/conf.h"
+#include "core/frame.h"
 #include "core/io/loop.h"
 #include "ops/input.h"
 #include "ops/job.h"
@@ -59,8 +60,12 @@ static void ask(struct alk_node *node, struct alk_request *r, void (*run)(struct
         alk_request_fail(r, ALK_OPS_UNAVAILABLE, NULL);
         return;
     }
-    const struct alk_job_spec spec = {
-        .mem = node->mem, .there = node->loop, .owner = node, .release = release, .run = run};
+    const struct alk_job_spec spec = {.mem = node->mem,
+                                      .there = node->loop,
+                                      .owner = node,
+                                      .release = release,
+                                      .run = run,
+                                      .input = alk_request_input(r)};
     (void)atomic_fetch_add(&node->refs, 1);
     alk_job_ask(&spec, r);
 }
@@ -79,18 +84,38 @@ static void info(void *ctx, struct alk_request *r)
     ask(ctx, r, run_info);
 }
 
+/* What was asked has passed the schema: a cursor alone can still be wrong. */
+static bool read_page(struct alk_job *job, struct alk_node_page *ret)
+{
+    struct yyjson_doc *doc = NULL;
+    bool is_page =
+        alk_buf_len(&job->input) == 0 || alk_json_parse(alk_buf_span(&job->input), &doc) == ALK_OK;
+    is_page = is_page && alk_node_read_page(yyjson_doc_get_root(doc), ret);
+    yyjson_doc_free(doc);
+    return is_page;
+}
+
 static void on_connections(void *ctx, const struct alk_endpoint_status *st)
 {
     struct alk_job *job = ctx;
+    struct alk_node_page page;
+    bool is_page = read_page(job, &page); /* it was one: now only memory can be short */
     alk_out_object(&job->out);
-    alk_node_put_connections(&job->out, st);
+    if (is_page) {
+        alk_node_put_connections(&job->out, st, page.limit);
+    }
     alk_out_end(&job->out);
-    alk_job_done(job, ALK_OK, NULL);
+    alk_job_done(job, is_page ? ALK_OK : ALK_E_NOMEM, NULL);
 }
 
 static void run_connections(struct alk_job *job)
 {
-    alk_err err = alk_endpoint_status(node_of(job)->endpoint, true, on_connections, job);
+    struct alk_node_page page;
+    if (!read_page(job, &page)) {
+        alk_job_done(job, ALK_E_INVALID, "the cursor is not one of this list");
+        return;
+    }
+    alk_err err = alk_endpoint_status(node_of(job)->endpoint, &page.from, on_connections, job);
     if (err != ALK_OK) {
         alk_job_done(job, err, NULL);
     }
@@ -112,7 +137,7 @@ static void on_metrics(void *ctx, const struct alk_endpoint_status *st)
 
 static void run_metrics(struct alk_job *job)
 {
-    alk_err err = alk_endpoint_status(node_of(job)->endpoint, false, on_metrics, job);
+    alk_err err = alk_endpoint_status(node_of(job)->endpoint, NULL, on_metrics, job);
     if (err != ALK_OK) {
         alk_job_done(job, err, NULL);
     }
@@ -196,13 +221,20 @@ static const struct alk_op node_ops[] = {
                "\"additionalProperties\":{\"type\":\"integer\"}}}}"},
     {.name = "node/connections",
      .summary = "lists the connections that are open",
+     .help = "In pages, the oldest of each loop first. While there are more the answer says how "
+             "many, and has a next.",
      .kind = ALK_OP_QUERY,
      .access = {.all_scopes = admin},
      .fn = connections,
-     .input = NO_INPUT,
+     .input =
+         "{\"type\":\"object\",\"properties\":{\"cursor\":{\"type\":\"string\",\"pattern\":"
+         "\"^[0-9a-f]{1,16}-[0-9a-f]{1,16}$\",\"description\":\"go on after this: what next was "
+         "in the answer before\"},\"limit\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1500,"
+         "\"description\":\"how many at the most\"}},\"additionalProperties\":false}",
      .output = "{\"type\":\"object\",\"required\":[\"connections\"],\"properties\":"
                "{\"connections\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
-               "\"more\":{\"type\":\"integer\",\"minimum\":1}}}"},
+               "\"more\":{\"type\":\"integer\",\"minimum\":1},\"next\":{\"type\":\"string\","
+               "\"description\":\"ask again with this as cursor\"}}}"},
     {.name = "node/metrics",
      .summary = "gives all counters as Prometheus reads them",
      .kind = ALK_OP_QUERY,

@@ -11,6 +11,8 @@
 #include "ops/metrics.h"
 #include "ops/out.h"
 
+#include <yyjson.h>
+
 /* Of the metrics' text: escaped as JSON its quotes take two bytes. */
 #define METRICS_BYTES_MAX ((size_t)700 << 10)
 
@@ -244,25 +246,65 @@ static void put_connection(struct alk_out *out, const struct alk_conn_status *c)
     alk_out_end(out);
 }
 
-void alk_node_put_connections(struct alk_out *out, const struct alk_endpoint_status *st)
+/* One part of a cursor. */
+static bool read_part(struct alk_span text, uint64_t *ret)
 {
-    size_t listed = 0;
+    uint64_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = text.p[i];
+        bool is_digit = c >= '0' && c <= '9';
+        if (!is_digit && (c < 'a' || c > 'f')) {
+            return false;
+        }
+        n = n << 4 | (uint64_t)(is_digit ? c - '0' : c - 'a' + 10);
+    }
+    *ret = n;
+    return text.n > 0 && text.n <= 16;
+}
+
+bool alk_node_read_page(struct yyjson_val *input, struct alk_node_page *ret)
+{
+    struct yyjson_val *cursor = yyjson_obj_get(input, "cursor");
+    struct yyjson_val *limit = yyjson_obj_get(input, "limit");
+    struct alk_span serial = alk_span(yyjson_get_str(cursor), yyjson_get_len(cursor));
+
+    *ret = (struct alk_node_page){.limit = ALK_STATUS_CONNS_MAX};
+    if (cursor != NULL) {
+        struct alk_span loop = alk_span_cut(&serial, '-');
+        if (!yyjson_is_str(cursor) || !read_part(loop, &ret->from.loop) ||
+            !read_part(serial, &ret->from.serial)) {
+            return false;
+        }
+    }
+    if (limit != NULL) {
+        uint64_t n = yyjson_get_uint(limit); /* 0 for what is no such number */
+        ret->limit = n > ALK_STATUS_CONNS_MAX ? 0 : (size_t)n;
+    }
+    return ret->limit > 0;
+}
+
+void alk_node_put_connections(struct alk_out *out, const struct alk_endpoint_status *st,
+                              size_t limit)
+{
+    const struct alk_conn_status *last = NULL;
     uint64_t more = 0;
 
     begin_array(out, "connections");
     for (size_t i = 0; i < st->loop_count; i++) {
         const struct alk_loop_status *l = &st->loops[i];
-        size_t room = ALK_STATUS_CONNS_MAX - listed;
-        size_t n = l->conn_count < room ? l->conn_count : room;
+        size_t n = l->conn_count < limit ? l->conn_count : limit;
         for (size_t k = 0; k < n; k++) {
             put_connection(out, &l->conns[k]);
+            last = &l->conns[k];
         }
-        listed += n;
+        limit -= n;
         more += l->conn_count - n + l->conn_more;
+        limit = more > 0 ? 0 : limit; /* in their order, also where a loop left some out */
     }
     alk_out_end(out);
     if (more > 0) {
         put_u64(out, "more", more);
+        put_text(out, "next", last == NULL ? NULL : last->log_id);
     }
 }
 

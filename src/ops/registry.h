@@ -21,7 +21,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define ALK_OPS_MAX       4096 /* names */
+#define ALK_OPS_MAX       8192 /* names */
 #define ALK_PROVIDERS_MAX 64   /* of one name */
 
 /* Shared codes, and one for those that operations declare. */

@@ -6,6 +6,8 @@
 #include "ops/input.h"
 #include "ops/request.h"
 
+#include <stdio.h>
+
 static const char *kind_name(enum alk_op_kind kind)
 {
     switch (kind) {
@@ -21,6 +23,20 @@ static const char *kind_name(enum alk_op_kind kind)
 
 /* --- services/list ------------------------------------------------------------ */
 
+/* Of a summary in the list; services/schema has it whole. */
+#define SUMMARY_MAX 400
+/* One entry, with each byte of its summary escaped, and the end of the answer. */
+#define ENTRY_MAX   ((size_t)4 << 10)
+#define PAGE_MAX    1000 /* entries: 13 values each, of the 65 536 that a frame may hold */
+
+struct page {
+    struct alk_out *out;
+    uint64_t left;    /* entries */
+    size_t bytes_max; /* of the answer before the last entry */
+    char last[ALK_OP_NAME_MAX + 1];
+    bool has_more;
+};
+
 /* Of a worker's: whose it is, and how many share it. */
 static void put_source(struct alk_out *out, const struct alk_op_info *info)
 {
@@ -32,41 +48,66 @@ static void put_source(struct alk_out *out, const struct alk_op_info *info)
     }
 }
 
-static void put_entry(void *ctx, const struct alk_op_info *info)
+/* At most max bytes, and no half of a character. */
+static struct alk_span cut_text(struct alk_span text, size_t max)
 {
-    struct alk_out *out = ctx;
+    size_t n = text.n < max ? text.n : max;
+    while (n > 0 && n < text.n && (text.p[n] & 0xc0) == 0x80) {
+        n--;
+    }
+    return alk_span_head(text, n);
+}
 
+static bool put_entry(void *ctx, const struct alk_op_info *info)
+{
+    struct page *page = ctx;
+    struct alk_out *out = page->out;
+
+    page->has_more = page->left == 0 || alk_buf_len(&out->buf) > page->bytes_max;
+    if (page->has_more) {
+        return false;
+    }
+    page->left--;
+    (void)snprintf(page->last, sizeof page->last, "%s", info->op->name);
     alk_out_object(out);
     alk_out_key(out, "name");
     alk_out_text(out, info->op->name);
     alk_out_key(out, "kind");
     alk_out_text(out, kind_name(info->op->kind));
     alk_out_key(out, "summary");
-    alk_out_text(out, info->op->summary);
+    alk_out_span(out, cut_text(alk_span_str(info->op->summary), SUMMARY_MAX));
     if ((info->op->flags & ALK_OP_PUBLIC) != 0) {
         alk_out_key(out, "public");
         alk_out_bool(out, true);
     }
     put_source(out, info);
     alk_out_end(out);
+    return true;
 }
 
 static void list(void *ctx, struct alk_request *r)
 {
     struct alk_out *out = alk_request_out(r);
+    size_t frame = r->rights.who == NULL ? ALK_FRAME_MAX_UNKNOWN : ALK_FRAME_MAX;
+    struct page page = {
+        .out = out, .left = alk_input_u64(r, "limit", PAGE_MAX), .bytes_max = frame - ENTRY_MAX};
     (void)ctx;
 
     alk_out_object(out);
     alk_out_key(out, "operations");
     alk_out_array(out);
-    alk_err err =
-        alk_ops_each(r->ops, r->rights.who, alk_input_text(r, "prefix", ""), put_entry, out);
+    alk_err err = alk_ops_each(r->ops, r->rights.who, alk_input_text(r, "prefix", ""),
+                               alk_input_text(r, "cursor", ""), put_entry, &page);
     if (err != ALK_OK) {
         alk_out_clear(out);
         alk_request_fail_err(r, err, NULL);
         return;
     }
     alk_out_end(out);
+    if (page.has_more) {
+        alk_out_key(out, "next");
+        alk_out_text(out, page.last);
+    }
     alk_out_end(out);
     (void)alk_request_respond(r);
 }
@@ -195,18 +236,26 @@ static const struct alk_op ops_list = {
     .struct_size = sizeof ops_list,
     .name = "services/list",
     .summary = "lists the operations that you may call",
+    .help = "In pages: as many as fit into a frame, 1000 at the most, in the order of their names. "
+            "While there are more the answer has a next.",
     .kind = ALK_OP_QUERY,
     .flags = ALK_OP_PUBLIC,
     .fn = list,
-    .input = "{\"type\":\"object\",\"properties\":{\"prefix\":{\"type\":\"string\","
-             "\"maxLength\":128,\"description\":\"names that begin so\"}},"
-             "\"additionalProperties\":false}",
-    .output = "{\"type\":\"object\",\"required\":[\"operations\"],\"properties\":{\"operations\":"
-              "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"name\",\"kind\","
-              "\"summary\"],\"properties\":{\"name\":{\"type\":\"string\"},\"kind\":{\"enum\":"
-              "[\"query\",\"mutation\",\"subscription\"]},\"summary\":{\"type\":\"string\"},"
-              "\"public\":{\"type\":\"boolean\"},\"source\":{\"type\":\"string\"},"
-              "\"providers\":{\"type\":\"integer\"}}}}}}",
+    .input =
+        "{\"type\":\"object\",\"properties\":{\"prefix\":{\"type\":\"string\","
+        "\"maxLength\":128,\"description\":\"names that begin so\"},\"cursor\":{\"type\":"
+        "\"string\",\"maxLength\":128,\"description\":\"go on after this: what next was in the "
+        "answer before\"},\"limit\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000,"
+        "\"description\":\"how many at the most\"}},\"additionalProperties\":false}",
+    .output =
+        "{\"type\":\"object\",\"required\":[\"operations\"],\"properties\":{\"next\":{\"type\":"
+        "\"string\",\"description\":\"there are more: ask again with this as cursor\"},"
+        "\"operations\":"
+        "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"name\",\"kind\","
+        "\"summary\"],\"properties\":{\"name\":{\"type\":\"string\"},\"kind\":{\"enum\":"
+        "[\"query\",\"mutation\",\"subscription\"]},\"summary\":{\"type\":\"string\"},"
+        "\"public\":{\"type\":\"boolean\"},\"source\":{\"type\":\"string\"},"
+        "\"providers\":{\"type\":\"integer\"}}}}}}",
 };
 
 static const struct alk_op ops_schema = {

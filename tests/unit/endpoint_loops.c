@@ -127,7 +127,7 @@ static bool is_told(void *ctx)
 static struct counts counts_of(struct node *n)
 {
     struct counts c = {0};
-    assert_int_equal(alk_endpoint_status(n->ep, false, on_status, &c), ALK_OK);
+    assert_int_equal(alk_endpoint_status(n->ep, NULL, on_status, &c), ALK_OK);
     node_until(n, is_told, &c);
     return c;
 }

@@ -277,6 +277,7 @@ struct seen {
     bool is_told;
     size_t loops_used, connections;
     uint64_t quic, tcp;
+    char ids[CROWD][20]; /* of the connections, in their order */
 };
 static void on_status(void *ctx, const struct alk_endpoint_status *status)
 {
@@ -287,6 +288,9 @@ static void on_status(void *ctx, const struct alk_endpoint_status *status)
         seen->quic += l->quic.handshakes_done;
         seen->tcp += l->tcp_accepted;
         seen->loops_used += l->quic.handshakes_done + l->tcp_accepted > 0 ? 1 : 0;
+        for (size_t k = 0; k < l->conn_count; k++) {
+            (void)snprintf(seen->ids[seen->connections + k], 20, "%s", l->conns[k].log_id);
+        }
         seen->connections += l->conn_count;
     }
     seen->is_told = true;
@@ -295,6 +299,35 @@ static bool is_told(void *ctx)
 {
     const struct seen *seen = ctx;
     return seen->is_told;
+}
+
+static void look(struct node *n, const struct alk_status_from *from, struct seen *seen)
+{
+    *seen = (struct seen){0};
+    assert_int_equal(alk_endpoint_status(n->ep, from, on_status, seen), ALK_OK);
+    node_until(n, is_told, seen);
+}
+
+/* The list goes on after each of its entries, over all loops. */
+static void check_pages(struct node *n)
+{
+    const struct alk_status_from first = {.loop = 0};
+    struct seen all, rest;
+    do { /* the last Finished may still be on its way */
+        look(n, &first, &all);
+    } while (all.connections < CROWD);
+    for (size_t i = 0; i < CROWD; i++) {
+        struct alk_status_from from;
+        char *end = NULL;
+        from.loop = strtoull(all.ids[i], &end, 16);
+        assert_int_equal(*end, '-');
+        from.serial = strtoull(end + 1, &end, 16);
+        look(n, &from, &rest);
+        assert_int_equal(rest.connections, CROWD - 1 - i);
+        assert_memory_equal(rest.ids, all.ids + i + 1, (CROWD - 1 - i) * sizeof all.ids[0]);
+    }
+    look(n, NULL, &rest);
+    assert_int_equal(rest.connections, 0);
 }
 
 static void connections_spread_over_three_loops(void **ctx)
@@ -313,14 +346,14 @@ static void connections_spread_over_three_loops(void **ctx)
         client_dial(&c[i], &n, &o);
     }
     node_until(&n, all_open, c);
+    check_pages(&n);
     for (size_t i = 0; i < CROWD; i++) {
         client_echo(&c[i], alk_span(data, 20000 + i));
         client_close(&c[i]);
     }
+    const struct alk_status_from from = {.loop = 0};
     do { /* a loop hears of the end of its connections a moment later */
-        seen = (struct seen){0};
-        assert_int_equal(alk_endpoint_status(n.ep, true, on_status, &seen), ALK_OK);
-        node_until(&n, is_told, &seen);
+        look(&n, &from, &seen);
     } while (seen.connections > 0);
     assert_int_equal(seen.quic, CROWD / 2);
     assert_int_equal(seen.tcp, CROWD / 2);

@@ -106,7 +106,7 @@ static void the_number_of_operations_has_a_limit(void **state)
     struct alk_op_provider *p = NULL;
     (void)state;
     ops_world_init(&w, NULL);
-    for (unsigned i = 0; i < 4096; i++) {
+    for (unsigned i = 0; i < 8192; i++) {
         (void)snprintf(name, sizeof name, "t/op%u", i);
         if (i == 7) { /* one that was a worker's, and has gone */
             check_err(alk_ops_add_remote(w.ops, &op, "w", NULL, NULL, 0, &p), ALK_OK);
@@ -345,6 +345,12 @@ static void count_info(void *ctx, const struct alk_op_info *info)
     (void)snprintf(text + n, 256 - n, "%s %s %u;", info->op->name, info->source, info->providers);
 }
 
+static bool count_each(void *ctx, const struct alk_op_info *info)
+{
+    count_info(ctx, info);
+    return strncmp(info->op->name, "a/stop", 6) != 0;
+}
+
 static void what_is_listed_is_what_can_be_called_now(void **state)
 {
     struct ops_world w;
@@ -359,10 +365,10 @@ static void what_is_listed_is_what_can_be_called_now(void **state)
                   NULL);
     join(&w, &a, "pi");
     join(&w, &b, "vps");
-    check_err(alk_ops_each(w.ops, ann, none, count_info, text), ALK_OK);
+    check_err(alk_ops_each(w.ops, ann, none, none, count_each, text), ALK_OK);
     assert_string_equal(text, "a/local  1;w/do pi 2;");
     text[0] = '\0';
-    check_err(alk_ops_each_offered(w.ops, none, count_info, text), ALK_OK);
+    check_err(alk_ops_each_offered(w.ops, none, count_each, text), ALK_OK);
     assert_string_equal(text, "a/local  1;");
     text[0] = '\0';
     alk_ops_remove_remote(w.ops, a.provider);
@@ -371,8 +377,43 @@ static void what_is_listed_is_what_can_be_called_now(void **state)
     alk_ops_remove_remote(w.ops, b.provider);
     assert_false(alk_ops_find(w.ops, ann, ALK_LIT("w/do"), count_info, text));
     text[0] = '\0';
-    check_err(alk_ops_each(w.ops, ann, ALK_LIT("w/"), count_info, text), ALK_OK);
+    check_err(alk_ops_each(w.ops, ann, ALK_LIT("w/"), none, count_each, text), ALK_OK);
     assert_string_equal(text, "");
+    alk_identity_unref(ann);
+    ops_world_fini(&w);
+}
+
+static void a_list_goes_on_where_it_is_told_and_stops_when_told(void **state)
+{
+    static const char *const names[] = {"a/b", "a/ba", "a/c", "a/stop", "a/z", "b/a"};
+    struct ops_world w;
+    const struct alk_identity *ann = ops_somebody("ann", "", NULL);
+    struct alk_span none = {NULL, 0};
+    static const struct {
+        const char *prefix, *after, *want;
+    } rows[] = {
+        {"", "", "a/b  1;a/ba  1;a/c  1;a/stop  1;"},
+        {"", "a/b", "a/ba  1;a/c  1;a/stop  1;"},
+        {"", "a/bz", "a/c  1;a/stop  1;"},
+        {"", "a/stop", "a/z  1;b/a  1;"},
+        {"a/", "a/stop", "a/z  1;"},
+        {"b", "a", "b/a  1;"},
+        {"a", "b", ""},
+        {"", "b/a", ""},
+    };
+    (void)state;
+    ops_world_init(&w, NULL);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        ops_world_add(&w, (struct alk_op){.name = names[i], .fn = answer}, NULL);
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[256] = "";
+        check_err(alk_ops_each(w.ops, ann, alk_span_str(rows[i].prefix),
+                               rows[i].after[0] == '\0' ? none : alk_span_str(rows[i].after),
+                               count_each, text),
+                  ALK_OK);
+        assert_string_equal(text, rows[i].want);
+    }
     alk_identity_unref(ann);
     ops_world_fini(&w);
 }
@@ -523,6 +564,7 @@ int main(void)
         cmocka_unit_test(a_provider_can_be_guarded_anew_while_it_works),
         cmocka_unit_test(a_worker_that_cannot_carry_a_request_hands_it_to_another),
         cmocka_unit_test(what_is_listed_is_what_can_be_called_now),
+        cmocka_unit_test(a_list_goes_on_where_it_is_told_and_stops_when_told),
         cmocka_unit_test(two_loops_call_while_two_threads_add_and_remove),
         cmocka_unit_test(lack_of_memory_is_told_and_leaks_nothing),
     };

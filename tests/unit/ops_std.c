@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* services/list, services/schema and call/batch. */
+#include "core/frame.h"
 #include "support/oom.h"
 #include "support/ops_world.h"
 
@@ -92,6 +93,146 @@ static void the_list_shows_what_the_caller_may_call(void **state)
         assert_non_null(at);
     }
     assert_null(strstr(c.heard, "t/hidden"));
+    end(&s);
+}
+
+/* --- pages --------------------------------------------------------------------- */
+
+#define MANY 5000
+
+/* One answer, as long as an answer may be. */
+struct answer {
+    struct alk_buf text;
+    unsigned ends;
+};
+
+static alk_err take_answer(void *ctx, struct alk_request *r, struct alk_span output, bool is_last)
+{
+    struct answer *a = ctx;
+    (void)r;
+    assert_true(is_last);
+    a->ends++;
+    check_err(alk_buf_put(&a->text, output), ALK_OK);
+    return ALK_OK;
+}
+
+static void no_answer(void *ctx, struct alk_request *r, const struct alk_outcome *outcome)
+{
+    (void)ctx;
+    (void)r;
+    fail_msg("%s", outcome->code);
+}
+
+static struct yyjson_doc *list_page(struct shop *s, const struct alk_identity *caller,
+                                    const char *cursor, size_t max)
+{
+    static const struct alk_face face = {take_answer, no_answer};
+    struct answer a = {.ends = 0};
+    struct alk_request *r = NULL;
+    struct yyjson_doc *doc = NULL;
+    char input[200];
+    (void)snprintf(input, sizeof input, "{\"prefix\":\"m/\",\"cursor\":\"%s\"}", cursor);
+    struct alk_start_spec spec = {.loop = s->w.loop,
+                                  .op = ALK_LIT("services/list"),
+                                  .input = alk_span_str(input),
+                                  .caller = caller};
+    alk_buf_init(&a.text, NULL, (size_t)2 << 20);
+    check_err(alk_ops_start(s->w.ops, &spec, &face, &a, &r), ALK_OK);
+    ops_world_run(&s->w);
+    assert_int_equal(a.ends, 1);
+    assert_true(alk_buf_len(&a.text) <= max - 256); /* the frame around it */
+    check_err(alk_json_parse(alk_buf_span(&a.text), &doc), ALK_OK);
+    alk_buf_fini(&a.text);
+    return doc;
+}
+
+/* All names, in order, each once. */
+static unsigned list_all(struct shop *s, const struct alk_identity *caller, size_t max)
+{
+    char last[ALK_OP_NAME_MAX + 1] = "";
+    unsigned pages = 0, count = 0;
+    bool goes_on = true;
+    for (; goes_on; pages++) {
+        struct yyjson_doc *doc = list_page(s, caller, last, max);
+        struct yyjson_val *root = yyjson_doc_get_root(doc);
+        struct yyjson_val *next = yyjson_obj_get(root, "next"), *one;
+        size_t i, n;
+        yyjson_arr_foreach(yyjson_obj_get(root, "operations"), i, n, one)
+        {
+            const char *name = yyjson_get_str(yyjson_obj_get(one, "name"));
+            assert_true(strcmp(name, last) > 0);
+            (void)snprintf(last, sizeof last, "%s", name);
+            count++;
+        }
+        goes_on = next != NULL;
+        assert_true(!goes_on || strcmp(yyjson_get_str(next), last) == 0);
+        yyjson_doc_free(doc);
+    }
+    assert_int_equal(count, MANY);
+    return pages;
+}
+
+static void thousands_of_operations_are_told_in_pages_that_fit_into_frames(void **state)
+{
+    struct shop s;
+    char name[100], summary[1500];
+    (void)state;
+    begin(&s);
+    memset(summary, 1, sizeof summary - 1); /* each byte is six when escaped */
+    summary[sizeof summary - 1] = '\0';
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)snprintf(name, sizeof name, "m/op-%060u", i * 7919 % MANY);
+        struct alk_op op = {.name = name, .summary = summary, .flags = ALK_OP_PUBLIC, .fn = echo};
+        ops_world_add(&s.w, op, NULL);
+    }
+    unsigned as_nobody = list_all(&s, NULL, ALK_FRAME_MAX_UNKNOWN);
+    unsigned as_ann = list_all(&s, s.ann, ALK_FRAME_MAX);
+    assert_true(as_nobody > as_ann && as_ann > 4);
+    end(&s);
+}
+
+static void a_page_has_as_many_as_asked_for(void **state)
+{
+    struct shop s;
+    (void)state;
+    begin(&s);
+    ops_check(&s.w, NULL, "services/list", "{\"limit\":1,\"prefix\":\"s\"}",
+              "={\"operations\":[{\"name\":\"services/list\",\"kind\":\"query\",\"summary\":"
+              "\"lists the operations that you may call\",\"public\":true}],"
+              "\"next\":\"services/list\"}");
+    ops_check(&s.w, NULL, "services/list", "{\"limit\":2,\"cursor\":\"services/schema\"}",
+              "={\"operations\":[{\"name\":\"t/echo\",\"kind\":\"query\","
+              "\"summary\":\"says it again\",\"public\":true}]}");
+    ops_check(&s.w, NULL, "services/list", "{\"cursor\":\"t/echo\"}", "={\"operations\":[]}");
+    static const char *const wrong[] = {"{\"limit\":0}", "{\"limit\":1001}", "{\"cursor\":1}"};
+    for (size_t i = 0; i < 3; i++) {
+        struct ops_call c = {.full = 0};
+        ops_ask(&s.w, &c, NULL, "services/list", wrong[i]);
+        assert_int_equal(strncmp(c.heard, "!INVALID_INPUT", 14), 0);
+    }
+    end(&s);
+}
+
+static void a_long_summary_is_cut_at_a_character(void **state)
+{
+    struct shop s;
+    char summary[2 * 399 + 1], want[1000];
+    (void)state;
+    begin(&s);
+    for (size_t i = 0; i + 1 < sizeof summary; i += 2) {
+        memcpy(summary + i, "\xc3\xa4", 2);
+    }
+    summary[sizeof summary - 1] = '\0';
+    summary[0] = 'x';
+    summary[1] = 'x';
+    memmove(summary + 1, summary + 2, sizeof summary - 2); /* one byte, then pairs */
+    struct alk_op op = {.name = "u/op", .summary = summary, .flags = ALK_OP_PUBLIC, .fn = echo};
+    ops_world_add(&s.w, op, NULL);
+    (void)snprintf(want, sizeof want,
+                   "={\"operations\":[{\"name\":\"u/op\",\"kind\":\"query\",\"summary\":"
+                   "\"%.399s\",\"public\":true}]}",
+                   summary);
+    ops_check(&s.w, NULL, "services/list", "{\"prefix\":\"u/\"}", want);
     end(&s);
 }
 
@@ -304,6 +445,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_list_shows_what_the_caller_may_call),
+        cmocka_unit_test(thousands_of_operations_are_told_in_pages_that_fit_into_frames),
+        cmocka_unit_test(a_page_has_as_many_as_asked_for),
+        cmocka_unit_test(a_long_summary_is_cut_at_a_character),
         cmocka_unit_test(a_page_says_everything_about_an_operation),
         cmocka_unit_test(a_batch_answers_in_order_whatever_each_call_says),
         cmocka_unit_test(a_batch_waits_for_the_slowest_and_cancels_all),

@@ -148,15 +148,17 @@ static void check_peers(struct fixture *f, const char *want)
 {
     struct alk_buf b;
     alk_buf_init(&b, NULL, 65536);
-    check_err(alk_auth_db_peer_list(f->db, collect_peer, &b), ALK_OK);
+    check_err(alk_auth_db_peer_list(f->db, alk_span(NULL, 0), collect_peer, &b), ALK_OK);
     check_text(alk_buf_span(&b), want);
     alk_buf_fini(&b);
 }
 
-static alk_err count_token(void *ctx, const struct alk_auth_token *token, uint64_t created_at)
+static alk_err count_token(void *ctx, const struct alk_auth_token *token,
+                           const struct alk_auth_db_place *place)
 {
     size_t *n = ctx;
-    assert_int_equal(created_at, NOW);
+    assert_int_equal(place->created_at, NOW);
+    assert_true(place->row > 0);
     assert_int_equal(strlen(token->prefix), ALK_TOKEN_PREFIX_LEN);
     (*n)++;
     return ALK_OK;
@@ -165,7 +167,7 @@ static alk_err count_token(void *ctx, const struct alk_auth_token *token, uint64
 static size_t tokens(struct fixture *f)
 {
     size_t n = 0;
-    check_err(alk_auth_db_token_list(f->db, count_token, &n), ALK_OK);
+    check_err(alk_auth_db_token_list(f->db, 0, count_token, &n), ALK_OK);
     return n;
 }
 
@@ -696,7 +698,7 @@ static void a_walk_ends_when_it_is_told_to(void **state)
     check_err(add(f, "a", NULL), ALK_OK);
     check_err(add(f, "b", NULL), ALK_OK);
     check_err(add(f, "c", NULL), ALK_OK);
-    check_err(alk_auth_db_peer_list(f->db, stop_early, &n), ALK_E_LIMIT);
+    check_err(alk_auth_db_peer_list(f->db, alk_span(NULL, 0), stop_early, &n), ALK_E_LIMIT);
     assert_int_equal(n, 2);
 }
 

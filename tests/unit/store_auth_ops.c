@@ -340,6 +340,150 @@ static int group_teardown(void **state)
     return rmdir(dir);
 }
 
+/* --- pages --------------------------------------------------------------------- */
+
+#define MANY 5000
+
+/* Reads the whole list page by page; the names under `key`, in their order, each after
+ * the one before when is_sorted. */
+static unsigned list_all(struct fixture *f, const char *name, const char *list, const char *key,
+                         unsigned *ret_pages)
+{
+    char input[200] = "{}", last[200] = "";
+    unsigned count = 0;
+
+    *ret_pages = 0;
+    for (bool goes_on = true; goes_on; ++*ret_pages) {
+        struct yyjson_doc *in = NULL, *out = NULL;
+        struct yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        struct yyjson_mut_val *root = NULL;
+        struct alk_buf b;
+        check_err(alk_json_parse(alk_span_str(input), &in), ALK_OK);
+        check_err(
+            alk_auth_ops_run(&f->ops, name, yyjson_doc_get_root(in), doc, why, sizeof why, &root),
+            ALK_OK);
+        alk_buf_init(&b, NULL, ALK_FRAME_MAX - 256); /* the frame around it */
+        check_err(alk_json_put(&b, root, false), ALK_OK);
+        check_err(alk_json_parse(alk_buf_span(&b), &out), ALK_OK);
+        struct yyjson_val *rows = yyjson_obj_get(yyjson_doc_get_root(out), list), *row;
+        struct yyjson_val *next = yyjson_obj_get(yyjson_doc_get_root(out), "next");
+        size_t i, n;
+        assert_true(yyjson_arr_size(rows) > 0);
+        yyjson_arr_foreach(rows, i, n, row)
+        {
+            const char *now = yyjson_get_str(yyjson_obj_get(row, key));
+            assert_string_not_equal(now, last);
+            (void)snprintf(last, sizeof last, "%s", now);
+            count++;
+        }
+        goes_on = next != NULL;
+        (void)snprintf(input, sizeof input, "{\"cursor\":\"%s\"}",
+                       goes_on ? yyjson_get_str(next) : "");
+        alk_buf_fini(&b);
+        yyjson_doc_free(in);
+        yyjson_doc_free(out);
+        yyjson_mut_doc_free(doc);
+    }
+    return count;
+}
+
+static void store_tokens(struct fixture *f, size_t scopes)
+{
+    static char names[ALK_SCOPES_MAX][ALK_SCOPE_MAX + 1];
+    struct alk_span list[ALK_SCOPES_MAX];
+    struct alk_auth_db_token_spec spec = {
+        .id = ALK_LIT("boss"), .is_known = true, .is_narrowed = true, .scopes = list};
+    char token[ALK_TOKEN_SIZE];
+    for (size_t i = 0; i < scopes; i++) {
+        (void)snprintf(names[i], sizeof names[i], "s%0127zu", i);
+        list[i] = alk_span_str(names[i]);
+    }
+    spec.scope_count = scopes;
+    check_err(alk_auth_db_begin(f->ops.db), ALK_OK);
+    for (size_t i = 0; i < MANY; i++) {
+        spec.expires_at = f->ops.unix_s + 1 + i;
+        check_err(alk_auth_db_token_new(f->ops.db, f->ops.rand, &spec, f->ops.unix_s, token),
+                  ALK_OK);
+    }
+    check_err(alk_auth_db_commit(f->ops.db), ALK_OK);
+}
+
+static void thousands_of_tokens_are_listed_in_pages(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    unsigned pages = 0;
+    store_tokens(f, 1);
+    assert_int_equal(list_all(f, "auth/token/list", "tokens", "expires_at", &pages), MANY);
+    assert_int_equal(pages, MANY / 1000);
+}
+
+static void tokens_with_many_scopes_make_shorter_pages(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    unsigned pages = 0;
+    store_tokens(f, ALK_SCOPES_MAX);
+    assert_int_equal(list_all(f, "auth/token/list", "tokens", "expires_at", &pages), MANY);
+    assert_true(pages > 2 * MANY / 1000);
+}
+
+static void a_page_of_tokens_outlives_the_token_before_it(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    char prefix[9], next[30], revoke[40], more[60];
+    check_err(run(f, "auth/token/new", "{\"id\":\"boss\"}"), ALK_OK);
+    check_err(run(f, "auth/token/new", "{\"id\":\"boss\"}"), ALK_OK);
+    (void)snprintf(prefix, sizeof prefix, "%s", strstr(text, "\"prefix\":\"") + 10);
+    check_err(run(f, "auth/token/list", "{\"limit\":1}"), ALK_OK);
+    const char *at = strstr(text, "\"next\":\"");
+    assert_non_null(at);
+    (void)snprintf(next, sizeof next, "%.*s", (int)strcspn(at + 8, "\""), at + 8);
+    (void)snprintf(revoke, sizeof revoke, "{\"prefix\":\"%.8s\"}",
+                   strstr(text, "\"prefix\":\"") + 10);
+    check_err(run(f, "auth/token/revoke", revoke), ALK_OK);
+    (void)snprintf(more, sizeof more, "{\"limit\":1,\"cursor\":\"%s\"}", next);
+    check_err(run(f, "auth/token/list", more), ALK_OK);
+    assert_non_null(strstr(text, prefix));
+    assert_null(strstr(text, "\"next\""));
+}
+
+static void thousands_of_peers_are_listed_in_pages_after_those_of_the_file(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    char id[20];
+    unsigned pages = 0;
+    check_err(alk_auth_db_begin(f->ops.db), ALK_OK);
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)snprintf(id, sizeof id, "p%u", i);
+        const struct alk_identity_spec spec = {.id = alk_span_str(id)};
+        check_err(alk_auth_db_peer_add(f->ops.db, &spec, NULL, 0, 1), ALK_OK);
+    }
+    check_err(alk_auth_db_commit(f->ops.db), ALK_OK);
+    assert_int_equal(list_all(f, "auth/peer/list", "peers", "id", &pages), MANY + 1);
+    assert_int_equal(pages, MANY / 1000 + 1);
+    /* The file's alone, then the store's from its beginning. */
+    check_err(run(f, "auth/peer/list", "{\"limit\":1}"), ALK_OK);
+    assert_non_null(strstr(text, "\"id\":\"boss\""));
+    assert_non_null(strstr(text, "\"next\":\"store:\""));
+    check_err(run(f, "auth/peer/list", "{\"limit\":1,\"cursor\":\"store:\"}"), ALK_OK);
+    assert_non_null(strstr(text, "\"id\":\"p0\""));
+    assert_non_null(strstr(text, "\"next\":\"store:p0\""));
+    check_err(run(f, "auth/peer/list", "{\"limit\":1,\"cursor\":\"file:0\"}"), ALK_OK);
+    assert_non_null(strstr(text, "\"id\":\"boss\""));
+}
+
+static void cursors_and_limits_that_are_none_are_refused(void **state)
+{
+    static const char *const wrong[] = {"{\"limit\":0}",       "{\"limit\":1001}",
+                                        "{\"limit\":\"1\"}",   "{\"cursor\":7}",
+                                        "{\"cursor\":\"x\"}",  "{\"cursor\":\"file:\"}",
+                                        "{\"cursor\":\"-1\"}", "{\"cursor\":\"file:x\"}"};
+    struct fixture *f = (struct fixture *)*state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        check_err(run(f, "auth/token/list", wrong[i]), ALK_E_INVALID);
+        check_err(run(f, "auth/peer/list", wrong[i]), ALK_E_INVALID);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +495,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(wrong_input_is_told_in_words, setup, teardown),
         cmocka_unit_test_setup_teardown(an_invitation_is_good_once, setup, teardown),
         cmocka_unit_test_setup_teardown(an_invitation_resolves_to_nobody, setup, teardown),
+        cmocka_unit_test_setup_teardown(thousands_of_tokens_are_listed_in_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(tokens_with_many_scopes_make_shorter_pages, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_page_of_tokens_outlives_the_token_before_it, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            thousands_of_peers_are_listed_in_pages_after_those_of_the_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(cursors_and_limits_that_are_none_are_refused, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_token_of_a_peer_is_no_invitation, setup, teardown),
         cmocka_unit_test_setup_teardown(an_invitation_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_secret_uses_nothing_up, setup, teardown),

@@ -12,7 +12,7 @@
  *
  *     /node/info          {} -> version, key, addresses, advertise, pid
  *     /node/status        {} -> that, uptime, config, loops, services, counters, ...
- *     /node/connections   {} -> {connections: [...], more?}
+ *     /node/connections   {cursor?, limit?} -> {connections: [...], more?, next?}
  *     /node/reload        {} -> {generation, note}
  *     /node/rotate        {} -> {key, statement}
  *     /node/stop          {} -> {}

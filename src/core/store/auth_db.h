@@ -57,10 +57,11 @@ struct alk_auth_db_peer {
     size_t key_count;
     uint64_t created_at; /* Unix seconds */
 };
-/* Calls fn for each, by id; a failure of fn ends the walk and is returned. */
+/* Calls fn for each, by id, from the first after `after` (empty: from the beginning); what
+ * fn returns but ALK_OK ends the walk and is returned. */
 typedef alk_err alk_auth_db_peer_fn(void *ctx, const struct alk_auth_db_peer *peer);
-ALK_NODISCARD alk_err alk_auth_db_peer_list(struct alk_auth_db *db, alk_auth_db_peer_fn *fn,
-                                            void *ctx);
+ALK_NODISCARD alk_err alk_auth_db_peer_list(struct alk_auth_db *db, struct alk_span after,
+                                            alk_auth_db_peer_fn *fn, void *ctx);
 
 struct alk_auth_db_token_spec {
     struct alk_span id;
@@ -81,11 +82,17 @@ ALK_NODISCARD alk_err alk_auth_db_token_new(struct alk_auth_db *db, const struct
 /* By its 8 public characters; the whole token and "alk_" + prefix are taken too.
  * ALK_E_NOENT; ALK_E_INVALID. */
 ALK_NODISCARD alk_err alk_auth_db_token_revoke(struct alk_auth_db *db, struct alk_span prefix);
-/* By creation. Expired ones too. */
+/* Where a token lies in the store. */
+struct alk_auth_db_place {
+    uint64_t created_at; /* Unix seconds */
+    uint64_t row;        /* rises with each that is made; never 0 */
+};
+/* By creation, from the first after that row (0: from the beginning). Expired ones too.
+ * What fn returns but ALK_OK ends the walk and is returned. */
 typedef alk_err alk_auth_db_token_fn(void *ctx, const struct alk_auth_token *token,
-                                     uint64_t created_at);
-ALK_NODISCARD alk_err alk_auth_db_token_list(struct alk_auth_db *db, alk_auth_db_token_fn *fn,
-                                             void *ctx);
+                                     const struct alk_auth_db_place *place);
+ALK_NODISCARD alk_err alk_auth_db_token_list(struct alk_auth_db *db, uint64_t after_row,
+                                             alk_auth_db_token_fn *fn, void *ctx);
 
 /* The one with this prefix, expired or not. ALK_E_NOENT, or what fn returned. */
 ALK_NODISCARD alk_err alk_auth_db_token_find(struct alk_auth_db *db, struct alk_span prefix,

@@ -58,7 +58,8 @@ static alk_err walk_open(struct walk *w)
     if (w->r == NULL) {
         return ALK_E_NOMEM;
     }
-    ALK_TRY(alk_db_prepare(db, "SELECT id, enabled, created_at FROM peer ORDER BY id", &w->peers));
+    ALK_TRY(alk_db_prepare(db, "SELECT id, enabled, created_at FROM peer WHERE id > ?1 ORDER BY id",
+                           &w->peers));
     ALK_TRY(
         alk_db_prepare(db, "SELECT name FROM peer_key WHERE peer = ?1 ORDER BY rowid", &w->keys));
     ALK_TRY(alk_db_prepare(db, "SELECT scope FROM peer_scope WHERE peer = ?1 ORDER BY rowid",
@@ -146,11 +147,15 @@ static alk_err read_peer(struct walk *w, struct alk_auth_db_peer *ret)
     return ALK_OK;
 }
 
-alk_err alk_auth_db_peer_list(struct alk_auth_db *db, alk_auth_db_peer_fn *fn, void *ctx)
+alk_err alk_auth_db_peer_list(struct alk_auth_db *db, struct alk_span after,
+                              alk_auth_db_peer_fn *fn, void *ctx)
 {
     struct walk w = {.db = db};
     db->message[0] = 0;
     alk_err err = walk_open(&w);
+    if (err == ALK_OK) {
+        alk_db_bind_text(w.peers, 1, after);
+    }
     while (err == ALK_OK && (err = alk_db_step(db->db, w.peers)) == ALK_OK) {
         struct alk_auth_db_peer peer;
         err = read_peer(&w, &peer);
@@ -197,7 +202,8 @@ static alk_err read_token(struct alk_auth_db *db, struct sqlite3_stmt *stmt, str
 }
 
 #define TOKEN_COLUMNS                                                                              \
-    "SELECT prefix, hash, peer, is_narrowed, scopes, expires_at, created_at, purpose FROM token"
+    "SELECT prefix, hash, peer, is_narrowed, scopes, expires_at, created_at, purpose, rowid "      \
+    "FROM token"
 
 /* Each token that the statement gives, to fn. ALK_END: it gave none after the last. */
 static alk_err walk_tokens(struct alk_auth_db *db, struct sqlite3_stmt *stmt,
@@ -210,7 +216,8 @@ static alk_err walk_tokens(struct alk_auth_db *db, struct sqlite3_stmt *stmt,
         err = read_token(db, stmt, r, &token);
         if (err == ALK_OK) {
             (*ret_count)++;
-            err = fn(ctx, &token, alk_db_u64(stmt, 6));
+            const struct alk_auth_db_place place = {alk_db_u64(stmt, 6), alk_db_u64(stmt, 8)};
+            err = fn(ctx, &token, &place);
         }
     }
     alk_db_done(stmt);
@@ -218,12 +225,14 @@ static alk_err walk_tokens(struct alk_auth_db *db, struct sqlite3_stmt *stmt,
     return err;
 }
 
-alk_err alk_auth_db_token_list(struct alk_auth_db *db, alk_auth_db_token_fn *fn, void *ctx)
+alk_err alk_auth_db_token_list(struct alk_auth_db *db, uint64_t after_row, alk_auth_db_token_fn *fn,
+                               void *ctx)
 {
     struct sqlite3_stmt *stmt = NULL;
     size_t count = 0;
     db->message[0] = 0;
-    ALK_TRY(alk_db_prepare(db->db, TOKEN_COLUMNS " ORDER BY created_at, rowid", &stmt));
+    ALK_TRY(alk_db_prepare(db->db, TOKEN_COLUMNS " WHERE rowid > ?1 ORDER BY rowid", &stmt));
+    alk_db_bind_u64(stmt, 1, after_row < INT64_MAX ? after_row : INT64_MAX);
     alk_err err = walk_tokens(db, stmt, fn, ctx, &count);
     return err == ALK_END ? ALK_OK : err;
 }
@@ -259,9 +268,10 @@ static alk_err load_peer(void *ctx, const struct alk_auth_db_peer *peer)
     return ALK_OK;
 }
 
-static alk_err load_token(void *ctx, const struct alk_auth_token *token, uint64_t created_at)
+static alk_err load_token(void *ctx, const struct alk_auth_token *token,
+                          const struct alk_auth_db_place *place)
 {
-    (void)created_at;
+    (void)place;
     return unless_mistake(alk_auth_builder_add_token(ctx, token, true, "store"));
 }
 
@@ -269,9 +279,9 @@ alk_err alk_auth_db_load(struct alk_auth_db *db, struct alk_auth_builder *b)
 {
     /* One transaction: peers and tokens of the same moment. */
     ALK_TRY(alk_auth_db_begin(db));
-    alk_err err = alk_auth_db_peer_list(db, load_peer, b);
+    alk_err err = alk_auth_db_peer_list(db, alk_span(NULL, 0), load_peer, b);
     if (err == ALK_OK) {
-        err = alk_auth_db_token_list(db, load_token, b);
+        err = alk_auth_db_token_list(db, 0, load_token, b);
     }
     return alk_db_end(db->db, err);
 }

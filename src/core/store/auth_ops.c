@@ -10,6 +10,21 @@
 
 #define KEYS_MAX 16
 
+/* Of a page, below what frames and strict JSON allow. */
+#define PAGE_ENTRIES 1000
+#define PAGE_BYTES   ((size_t)900 << 10)
+#define PAGE_VALUES  60000
+/* Of an entry without its lists: names, dates, punctuation. */
+#define ENTRY_BYTES  512
+#define ENTRY_VALUES 16
+
+/* What still goes into the answer: each page of a list fits into a frame. */
+struct page {
+    size_t entries, bytes, values;
+    uint64_t row;            /* of the token that was listed last */
+    char id[ALK_ID_MAX + 1]; /* likewise the peer's, of the store */
+};
+
 /* One operation under way. */
 struct work {
     const struct alk_auth_ops *ops;
@@ -17,6 +32,7 @@ struct work {
     struct yyjson_mut_doc *doc;
     struct yyjson_mut_val *out;
     struct alk_why why;
+    struct page page; /* of a list */
 };
 
 /* --- reading the input -------------------------------------------------------- */
@@ -191,6 +207,57 @@ static alk_err stored(struct work *w, alk_err err)
     return err == ALK_OK ? ALK_OK : alk_say(w->why, err, "%s", alk_auth_db_message(w->ops->db));
 }
 
+/* --- pages --------------------------------------------------------------------- */
+
+static alk_err refuse_cursor(struct work *w)
+{
+    return alk_say(w->why, ALK_E_INVALID, "\"cursor\" is not what a page before gave as \"next\"");
+}
+
+/* {cursor?, limit?}, and the list that is to be filled. */
+static alk_err begin_page(struct work *w, const char *list, struct alk_span *ret_cursor)
+{
+    struct yyjson_val *cursor = yyjson_obj_get(w->input, "cursor");
+    struct yyjson_val *limit = yyjson_obj_get(w->input, "limit");
+    uint64_t n = limit == NULL ? PAGE_ENTRIES : yyjson_get_uint(limit); /* 0: no such number */
+
+    if (n == 0 || n > PAGE_ENTRIES) {
+        return alk_say(w->why, ALK_E_INVALID, "\"limit\" is a number from 1 to %d", PAGE_ENTRIES);
+    }
+    if (cursor != NULL && !yyjson_is_str(cursor)) {
+        return refuse_cursor(w);
+    }
+    w->page = (struct page){.entries = (size_t)n, .bytes = PAGE_BYTES, .values = PAGE_VALUES};
+    *ret_cursor = span_of(cursor);
+    return yyjson_mut_obj_add_arr(w->doc, w->out, list) == NULL ? ALK_E_NOMEM : ALK_OK;
+}
+
+/* Bytes that names of the store take as a list: none needs an escape. */
+static size_t texts_room(const struct alk_span *texts, size_t n)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += texts[i].n + 3;
+    }
+    return sum;
+}
+
+/* ALK_FULL: the entry belongs to the next page. The first one of a page always has
+ * room. */
+static alk_err take_room(struct work *w, struct yyjson_mut_val *list, size_t bytes, size_t values)
+{
+    struct page *page = &w->page;
+
+    if (page->entries == 0 ||
+        ((bytes > page->bytes || values > page->values) && yyjson_mut_arr_size(list) > 0)) {
+        return ALK_FULL;
+    }
+    page->entries--;
+    page->bytes -= bytes < page->bytes ? bytes : page->bytes;
+    page->values -= values < page->values ? values : page->values;
+    return ALK_OK;
+}
+
 /* --- tokens ------------------------------------------------------------------- */
 
 static alk_err token_new(struct work *w)
@@ -227,17 +294,21 @@ static alk_err token_new(struct work *w)
     return is_ok ? ALK_OK : ALK_E_NOMEM;
 }
 
-static alk_err list_token(void *ctx, const struct alk_auth_token *token, uint64_t created_at)
+static alk_err list_token(void *ctx, const struct alk_auth_token *token,
+                          const struct alk_auth_db_place *place)
 {
     struct work *w = (struct work *)ctx;
     struct yyjson_mut_val *list = yyjson_mut_obj_get(w->out, "tokens");
-    struct yyjson_mut_val *o = yyjson_mut_arr_add_obj(w->doc, list);
 
+    ALK_TRY(take_room(w, list, ENTRY_BYTES + texts_room(token->scopes, token->scope_count),
+                      ENTRY_VALUES + token->scope_count));
+    w->page.row = place->row;
+    struct yyjson_mut_val *o = yyjson_mut_arr_add_obj(w->doc, list);
     bool is_ok =
         o != NULL && put_text(w, o, "prefix", alk_span_str(token->prefix)) &&
         put_text(w, o, "id", token->id) &&
         (!token->is_narrowed || put_list(w, o, "scopes", token->scopes, token->scope_count)) &&
-        put_date(w, o, "created_at", created_at) &&
+        put_date(w, o, "created_at", place->created_at) &&
         (token->expires_at == 0 || put_date(w, o, "expires_at", token->expires_at)) &&
         (token->expires_at == 0 ||
          yyjson_mut_obj_add_bool(w->doc, o, "expired", token->expires_at <= w->ops->unix_s)) &&
@@ -248,10 +319,20 @@ static alk_err list_token(void *ctx, const struct alk_auth_token *token, uint64_
 
 static alk_err token_list(struct work *w)
 {
-    if (!yyjson_mut_obj_add_arr(w->doc, w->out, "tokens")) {
-        return ALK_E_NOMEM;
+    uint64_t after = 0;
+    struct alk_span cursor = {NULL, 0};
+    char next[24];
+
+    ALK_TRY(begin_page(w, "tokens", &cursor));
+    if (cursor.n > 0 && !alk_span_u64(cursor, INT64_MAX, &after)) {
+        return refuse_cursor(w);
     }
-    return stored(w, alk_auth_db_token_list(w->ops->db, list_token, w));
+    alk_err err = alk_auth_db_token_list(w->ops->db, after, list_token, w);
+    if (err != ALK_FULL) {
+        return stored(w, err);
+    }
+    (void)snprintf(next, sizeof next, "%llu", (unsigned long long)w->page.row);
+    return put_text(w, w->out, "next", alk_span_str(next)) ? ALK_OK : ALK_E_NOMEM;
 }
 
 static alk_err token_revoke(struct work *w)
@@ -313,8 +394,13 @@ static alk_err list_stored(void *ctx, const struct alk_auth_db_peer *peer)
 {
     struct work *w = (struct work *)ctx;
     struct yyjson_mut_val *list = yyjson_mut_obj_get(w->out, "peers");
-    struct yyjson_mut_val *o = yyjson_mut_arr_add_obj(w->doc, list);
+    size_t bytes = texts_room(peer->spec.scopes, peer->spec.scope_count) +
+                   texts_room(peer->keys, peer->key_count);
 
+    ALK_TRY(take_room(w, list, ENTRY_BYTES + bytes,
+                      ENTRY_VALUES + peer->spec.scope_count + peer->key_count));
+    (void)alk_span_cstr(peer->spec.id, w->page.id, sizeof w->page.id);
+    struct yyjson_mut_val *o = yyjson_mut_arr_add_obj(w->doc, list);
     bool is_ok = o != NULL && put_text(w, o, "id", peer->spec.id) &&
                  put_list(w, o, "keys", peer->keys, peer->key_count) &&
                  put_list(w, o, "scopes", peer->spec.scopes, peer->spec.scope_count) &&
@@ -335,38 +421,68 @@ static bool put_conf_list(struct work *w, struct yyjson_mut_val *o, const char *
     return is_ok && yyjson_mut_obj_add_val(w->doc, o, name, out);
 }
 
-static alk_err list_configured(struct work *w)
+/* The same for texts of the file, any byte of which may be escaped. */
+static size_t conf_room(const struct alk_conf *list)
 {
-    const struct alk_conf *peers = alk_conf_get(w->ops->auth, "peers");
+    size_t sum = 0;
+    for (size_t i = 0; i < alk_conf_count(list); i++) {
+        sum += 6 * strlen(alk_conf_str(alk_conf_at(list, i))) + 3;
+    }
+    return sum;
+}
+
+static alk_err list_configured(struct work *w, const struct alk_conf *peer)
+{
+    const struct alk_conf *enabled = alk_conf_get(peer, "enabled");
+    const struct alk_conf *keys = alk_conf_get(peer, "keys");
+    const struct alk_conf *scopes = alk_conf_get(peer, "scopes");
     struct yyjson_mut_val *list = yyjson_mut_obj_get(w->out, "peers");
     char where[512];
 
-    for (size_t i = 0; i < alk_conf_count(peers); i++) {
-        const struct alk_conf *peer = alk_conf_at(peers, i);
-        const struct alk_conf *enabled = alk_conf_get(peer, "enabled");
-        struct yyjson_mut_val *o = yyjson_mut_arr_add_obj(w->doc, list);
-        alk_conf_where(peer, where, sizeof where);
-        bool is_ok = o != NULL &&
-                     put_text(w, o, "id", alk_span_str(alk_conf_get_str(peer, "id"))) &&
-                     put_conf_list(w, o, "keys", alk_conf_get(peer, "keys")) &&
-                     put_conf_list(w, o, "scopes", alk_conf_get(peer, "scopes")) &&
-                     yyjson_mut_obj_add_bool(w->doc, o, "enabled",
-                                             enabled == NULL || alk_conf_bool(enabled)) &&
-                     put_text(w, o, "from", alk_span_str(where));
-        if (!is_ok) {
-            return ALK_E_NOMEM;
-        }
-    }
-    return ALK_OK;
+    alk_conf_where(peer, where, sizeof where);
+    ALK_TRY(take_room(w, list,
+                      ENTRY_BYTES + 6 * strlen(where) + conf_room(keys) + conf_room(scopes),
+                      ENTRY_VALUES + alk_conf_count(keys) + alk_conf_count(scopes)));
+    struct yyjson_mut_val *o = yyjson_mut_arr_add_obj(w->doc, list);
+    bool is_ok =
+        o != NULL && put_text(w, o, "id", alk_span_str(alk_conf_get_str(peer, "id"))) &&
+        put_conf_list(w, o, "keys", keys) && put_conf_list(w, o, "scopes", scopes) &&
+        yyjson_mut_obj_add_bool(w->doc, o, "enabled", enabled == NULL || alk_conf_bool(enabled)) &&
+        put_text(w, o, "from", alk_span_str(where));
+    return is_ok ? ALK_OK : ALK_E_NOMEM;
 }
 
+/* First those of the file, in its order, then those of the store, by id. Cursors are
+ * "file:N", N of them were listed, and "store:ID". */
 static alk_err peer_list(struct work *w)
 {
-    if (!yyjson_mut_obj_add_arr(w->doc, w->out, "peers")) {
-        return ALK_E_NOMEM;
+    const struct alk_conf *peers = alk_conf_get(w->ops->auth, "peers");
+    struct alk_span rest = {NULL, 0};
+    char next[ALK_ID_MAX + 16];
+    uint64_t at = 0;
+
+    ALK_TRY(begin_page(w, "peers", &rest));
+    struct alk_span where = alk_span_cut(&rest, ':');
+    bool is_stored = alk_span_equal(where, ALK_LIT("store"));
+    if (where.n > 0 && !is_stored &&
+        (!alk_span_equal(where, ALK_LIT("file")) || !alk_span_u64(rest, SIZE_MAX, &at))) {
+        return refuse_cursor(w);
     }
-    ALK_TRY(list_configured(w));
-    return stored(w, alk_auth_db_peer_list(w->ops->db, list_stored, w));
+    alk_err err = ALK_OK;
+    for (; err == ALK_OK && !is_stored && at < alk_conf_count(peers); at++) {
+        err = list_configured(w, alk_conf_at(peers, (size_t)at));
+    }
+    if (err == ALK_FULL) {
+        (void)snprintf(next, sizeof next, "file:%llu", (unsigned long long)at - 1);
+    } else if (err == ALK_OK) {
+        struct alk_span after = is_stored ? rest : alk_span(NULL, 0);
+        err = alk_auth_db_peer_list(w->ops->db, after, list_stored, w);
+        (void)snprintf(next, sizeof next, "store:%s", w->page.id);
+    }
+    if (err != ALK_FULL) {
+        return stored(w, err);
+    }
+    return put_text(w, w->out, "next", alk_span_str(next)) ? ALK_OK : ALK_E_NOMEM;
 }
 
 static alk_err no_such_peer(struct work *w, struct alk_span id, alk_err err)
@@ -423,7 +539,8 @@ static alk_err seek_peer(void *ctx, const struct alk_auth_db_peer *peer)
 static bool is_stored(struct work *w, struct alk_span id)
 {
     struct seek seek = {.id = id};
-    return alk_auth_db_peer_list(w->ops->db, seek_peer, &seek) == ALK_OK && seek.is_found;
+    return alk_auth_db_peer_list(w->ops->db, alk_span(NULL, 0), seek_peer, &seek) == ALK_OK &&
+           seek.is_found;
 }
 
 static alk_err read_invite(struct work *w, struct alk_span *scopes,
@@ -482,14 +599,15 @@ struct enrolment {
 };
 
 /* Within the transaction that also takes the token away: it is good once. */
-static alk_err take_invite(void *ctx, const struct alk_auth_token *token, uint64_t created_at)
+static alk_err take_invite(void *ctx, const struct alk_auth_token *token,
+                           const struct alk_auth_db_place *place)
 {
     struct enrolment *e = (struct enrolment *)ctx;
     struct work *w = e->w;
     uint8_t hash[ALK_TOKEN_HASH_SIZE];
     const struct alk_identity_spec spec = {
         .id = token->id, .scopes = token->scopes, .scope_count = token->scope_count};
-    (void)created_at;
+    (void)place;
 
     alk_token_hash(e->token, hash);
     if (!alk_equal_ct(hash, token->hash, sizeof hash) || token->purpose == ALK_TOKEN_NORMAL) {

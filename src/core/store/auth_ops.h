@@ -4,16 +4,21 @@
  * alike.
  *
  *     auth/token/new     {id, scopes?: [..], expires?: "7d"} -> {token, prefix, id, ...}
- *     auth/token/list    {} -> {tokens: [{prefix, id, scopes?, expires_at?, created_at}]}
+ *     auth/token/list    {cursor?, limit?}
+ *                        -> {tokens: [{prefix, id, scopes?, expires_at?, created_at}], next?}
  *     auth/token/revoke  {prefix} -> {prefix}
  *     auth/peer/add      {id, keys: [..], scopes?: [..], add_key?: bool} -> {id}
- *     auth/peer/list     {} -> {peers: [{id, keys, scopes, enabled, from, created_at?}]}
+ *     auth/peer/list     {cursor?, limit?}
+ *                        -> {peers: [{id, keys, scopes, enabled, from, created_at?}], next?}
  *     auth/peer/disable  {id} -> {id}
  *     auth/peer/enable   {id} -> {id}
  *     auth/peer/remove   {id} -> {id}
  *     auth/invite/new    {id, scopes?: [..], expires?: "24h", add_key?: bool}
  *                        -> {token, prefix, id, scopes, expires_at}
  *     auth/enroll        {token, key} -> {id, scopes}; the token is used up
+ *
+ * Lists come in pages, each of which fits into a frame: while there is a next, that is
+ * the cursor of the following page. limit: 1 to 1000 entries.
  *
  * A change is one transaction that `check` may refuse: nothing is ever stored
  * that the next start would refuse. Blocks on the disk.

@@ -21,6 +21,7 @@
 /* Bytes of a name: as many as a grant can speak of (core/auth/resource.h). */
 #define ALK_GIT_REPO_NAME_MAX  255
 #define ALK_GIT_REPO_DEPTH_MAX 16
+#define ALK_GIT_REPO_PART_MAX  240 /* so that ".git" and ".lock" fit behind it on a disk */
 #define ALK_GIT_REPO_DIR_SIZE  (ALK_GIT_REPO_NAME_MAX + 5) /* name, ".git" and a zero */
 
 struct alk_git_repopath {

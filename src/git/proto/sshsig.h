@@ -38,6 +38,7 @@ struct alk_git_sshsig {
     struct alk_span point;         /* P256: 65 bytes, 04 x y */
     struct alk_span rsa_e, rsa_n;  /* without leading zeros */
     struct alk_span ns;            /* namespace, not empty */
+    struct alk_span reserved;      /* signed as it is, meaning nothing */
     enum alk_git_sshsig_hash hash; /* of the message */
     /* of RSA, which hash the signature itself takes: rsa-sha2-256 or rsa-sha2-512 */
     enum alk_git_sshsig_hash rsa_hash;

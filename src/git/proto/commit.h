@@ -25,12 +25,13 @@ struct alk_git_signed {
     struct alk_span signature; /* as it is in the object */
 };
 
-/* id_hex 40 or 64: which header counts. ALK_END: there is no signature.
- * ALK_E_MALFORMED: no object of that kind, or two signatures. */
+/* id_hex 40 or 64: which header counts in a commit. ALK_END: there is no signature.
+ * ALK_E_MALFORMED: no object of that kind, or two signatures. *ret is filled only on
+ * ALK_OK. */
 ALK_NODISCARD alk_err alk_git_commit_split(struct alk_span object, size_t id_hex,
                                            struct alk_git_signed *ret);
-ALK_NODISCARD alk_err alk_git_tag_split(struct alk_span object, size_t id_hex,
-                                        struct alk_git_signed *ret);
+/* The signature at the end; one in a header is left out of what is signed. */
+ALK_NODISCARD alk_err alk_git_tag_split(struct alk_span object, struct alk_git_signed *ret);
 /* Appends the armor, unfolded. ALK_E_TOO_BIG, ALK_E_NOMEM. */
 ALK_NODISCARD alk_err alk_git_signed_armor(const struct alk_git_signed *s, struct alk_buf *b);
 

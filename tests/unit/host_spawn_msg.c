@@ -21,6 +21,7 @@ static struct alk_spawn_msg sample(enum alk_spawn_type type)
         m.u.exec.new_privileges = true;
         m.u.exec.stdio[1] = 0;
         m.u.exec.stdio[2] = 255;
+        m.u.exec.stdio[ALK_SPAWN_CHANNEL] = 255;
         break;
     case ALK_SPAWN_HOST:
         m.u.host.handler = alk_span("sftp", 5);
@@ -147,7 +148,9 @@ static void descriptors_must_be_there(void **state)
     refuse(&m, 1);
     m = sample(ALK_SPAWN_EXEC);
     refuse(&m, 0);
-    refuse(&m, 4);
+    refuse(&m, 5);
+    m.u.exec.stdio[ALK_SPAWN_CHANNEL] = 1; /* of one */
+    refuse(&m, 1);
     m = sample(ALK_SPAWN_HOST);
     refuse(&m, 2);
     m.u.host.channels = 0;

@@ -133,7 +133,7 @@ static void the_number_of_processes_is_limited(void **state)
         host_world_until(&w, is_started, &seen[2]);
     } while (seen[2].last.what == ALK_PROC_FAILED);
     alk_spawner_limit(w.spawner, 3); /* a reload */
-    do { /* two channels: the limit may come second */
+    do {                             /* two channels: the limit may come second */
         check_err(start(&w, argv, &seen[0], &p[0]), ALK_OK);
         host_world_until(&w, is_started, &seen[0]);
         alk_proc_release(p[0]);
@@ -356,10 +356,37 @@ static void it_dies_with_the_endpoint_and_takes_its_children_along(void **state)
     (void)close(fds[0]);
 }
 
+static void a_channel_is_descriptor_3_and_the_only_one_beside_0_1_2(void **state)
+{
+    static const char *const argv[] = {"/bin/sh", "-c",
+                                       "ls /proc/self/fd >&3; read line <&3; exit \"$line\"", NULL};
+    static const char *const env[] = {"PATH=/usr/bin:/bin", NULL};
+    struct host_world w;
+    struct seen seen = {0};
+    struct alk_proc *p;
+    char text[128] = "";
+    int fds[2];
+    (void)state;
+    host_world_init(&w, NULL, 0, NULL);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    const struct alk_exec_spec spec = {
+        .argv = argv, .env = env, .stdio = {-1, -1, -1}, .channel = fds[1]};
+    check_err(alk_spawner_exec(w.spawner, w.loop, &spec, on_proc, &seen, &p), ALK_OK);
+    assert_int_equal(write(fds[0], "7\n", 2), 2);
+    host_world_until(&w, is_over, &seen);
+    assert_int_equal(WEXITSTATUS(seen.last.status), 7);
+    assert_true(read(fds[0], text, sizeof text - 1) > 0);
+    assert_string_equal(text, "0\n1\n2\n3\n4\n"); /* 4: of the directory that ls reads */
+    alk_proc_release(p);
+    (void)close(fds[0]);
+    host_world_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_starts_finds_and_reports),
+        cmocka_unit_test(a_channel_is_descriptor_3_and_the_only_one_beside_0_1_2),
         cmocka_unit_test(what_cannot_be_started_says_why),
         cmocka_unit_test(too_much_text_is_refused),
         cmocka_unit_test(the_number_of_processes_is_limited),

@@ -128,6 +128,24 @@ static int set_limits(uint64_t memory)
     return 0;
 }
 
+/* Out of the way of the numbers that a program knows. */
+static int move_up(int fd)
+{
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, ALK_SPAWN_STDIO);
+    return moved < 0 ? fd : moved;
+}
+
+static int set_channel(uint8_t index, const int *fds)
+{
+    if (index == NULL_FD) {
+        return 0;
+    }
+    if (fds[index] == ALK_SPAWN_CHANNEL) { /* dup2 would leave FD_CLOEXEC there */
+        return fcntl(ALK_SPAWN_CHANNEL, F_SETFD, 0) == 0 ? 0 : errno;
+    }
+    return dup2(fds[index], ALK_SPAWN_CHANNEL) < 0 ? errno : 0;
+}
+
 /* The words stand in the spawner's buffer, which is the child's own copy. */
 static void split(struct alk_span words, char **argv, size_t argc, char **env, size_t envc)
 {
@@ -167,14 +185,20 @@ _Noreturn void alk_spawn_exec_child(const struct alk_spawn_msg *m,
     if (chdir(cwd[0] == '\0' ? "/" : cwd) != 0) {
         fail(status_fd, ALK_STAGE_CWD, errno);
     }
+    uint8_t channel = m->u.exec.stdio[ALK_SPAWN_CHANNEL];
+    status_fd = move_up(status_fd);
     rc = set_stdio(m->u.exec.stdio, fds);
+    if (rc == 0) {
+        rc = set_channel(channel, fds);
+    }
     if (rc != 0) {
         fail(status_fd, ALK_STAGE_STDIO, rc);
     }
     split(m->u.exec.words, argv, m->u.exec.argc, env, m->u.exec.envc);
-    alk_spawn_lose_fds(ALK_SPAWN_FDS_CLOSE, &status_fd, 1);
+    const int keep[] = {status_fd, ALK_SPAWN_CHANNEL};
+    alk_spawn_lose_fds(ALK_SPAWN_FDS_CLOSE, keep, channel == NULL_FD ? 1 : 2);
     (void)umask(022);
-    environ = env; /* execvpe looks for PATH here */
+    environ = env;                     /* execvpe looks for PATH here */
     rc = set_limits(m->u.exec.memory); /* last: it is the program's, not ours */
     if (rc != 0) {
         fail(status_fd, ALK_STAGE_LIMITS, rc);
@@ -219,7 +243,7 @@ _Noreturn void alk_spawn_host_child(const struct alk_spawn_msg *m,
     static char *no_environment[] = {NULL};
     environ = no_environment;
     size_t channels = m->u.host.channels;
-    alk_close_fds(fds + channels, fd_count - channels); /* 2 is its copy */
+    alk_close_fds(fds + channels, fd_count - channels);    /* 2 is its copy */
     alk_spawn_lose_fds(ALK_SPAWN_FDS_HOST, fds, channels); /* status_fd too: started */
     const struct alk_host_options host = {
         .handler = handler,

@@ -6,9 +6,8 @@
 const char *alk_spawn_stage_text(unsigned stage)
 {
     static const char *const texts[] = {
-        [ALK_STAGE_REQUEST] = "request", [ALK_STAGE_FORK] = "fork",
-        [ALK_STAGE_USER] = "user",       [ALK_STAGE_LIMITS] = "limits",
-        [ALK_STAGE_CWD] = "chdir",       [ALK_STAGE_STDIO] = "stdio",
+        [ALK_STAGE_REQUEST] = "request", [ALK_STAGE_FORK] = "fork", [ALK_STAGE_USER] = "user",
+        [ALK_STAGE_LIMITS] = "limits",   [ALK_STAGE_CWD] = "chdir", [ALK_STAGE_STDIO] = "stdio",
         [ALK_STAGE_EXEC] = "exec",
     };
     return stage < ALK_STAGE_COUNT ? texts[stage] : "?";
@@ -22,7 +21,7 @@ alk_err alk_spawn_msg_write(struct alk_wr *w, const struct alk_spawn_msg *m)
     case ALK_SPAWN_EXEC:
         alk_wr_u64(w, m->u.exec.memory);
         alk_wr_u8(w, m->u.exec.new_privileges);
-        alk_wr_bytes(w, alk_span(m->u.exec.stdio, 3));
+        alk_wr_bytes(w, alk_span(m->u.exec.stdio, ALK_SPAWN_STDIO));
         alk_wr_block16(w, m->u.exec.cwd);
         alk_wr_block8(w, m->u.exec.user);
         alk_wr_u16(w, m->u.exec.argc);
@@ -71,7 +70,7 @@ static void get_exec(struct alk_rd *r, size_t fds, struct alk_spawn_msg *m)
     m->u.exec.memory = alk_rd_u64(r);
     unsigned flag = alk_rd_u8(r);
     m->u.exec.new_privileges = flag == 1;
-    alk_rd_bytes(r, m->u.exec.stdio, 3);
+    alk_rd_bytes(r, m->u.exec.stdio, ALK_SPAWN_STDIO);
     m->u.exec.cwd = alk_rd_block16(r, 4096);
     m->u.exec.user = alk_rd_block8(r);
     m->u.exec.argc = alk_rd_u16(r);
@@ -79,9 +78,9 @@ static void get_exec(struct alk_rd *r, size_t fds, struct alk_spawn_msg *m)
     m->u.exec.words = alk_rd_block32(r, ALK_SPAWN_TEXT_MAX);
     bool is_right = flag <= 1 && is_cstr(m->u.exec.cwd) && is_cstr(m->u.exec.user) &&
                     m->u.exec.argc >= 1 && m->u.exec.argc <= ALK_SPAWN_ARGS_MAX &&
-                    m->u.exec.envc <= ALK_SPAWN_ARGS_MAX && fds <= 3 &&
+                    m->u.exec.envc <= ALK_SPAWN_ARGS_MAX && fds <= ALK_SPAWN_STDIO &&
                     words_fit(m->u.exec.words, (size_t)m->u.exec.argc + m->u.exec.envc);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < ALK_SPAWN_STDIO; i++) {
         is_right = is_right && (m->u.exec.stdio[i] < fds || m->u.exec.stdio[i] == NO_FD);
     }
     if (!is_right) {

@@ -18,7 +18,7 @@
 
 enum alk_spawn_type {
     ALK_SPAWN_ATTACH = 1, /* fd: a further channel */
-    ALK_SPAWN_EXEC,       /* fds: those of stdio */
+    ALK_SPAWN_EXEC,       /* fds: those of stdio and the channel */
     ALK_SPAWN_HOST,       /* fds: channels, then standard error if it is not -1 */
     ALK_SPAWN_KILL,
     ALK_SPAWN_RELEASE,
@@ -51,7 +51,8 @@ struct alk_spawn_msg {
             struct alk_span cwd, user; /* with their zero byte; "": none */
             uint64_t memory;
             bool new_privileges;
-            uint8_t stdio[3]; /* index of the descriptor; 255: /dev/null */
+            /* Index of the descriptor; 255: /dev/null, and for the last, the channel, none. */
+            uint8_t stdio[ALK_SPAWN_STDIO];
         } exec;
         struct {
             struct alk_span handler; /* with its zero byte */

@@ -19,10 +19,10 @@
 #include <sys/wait.h>
 
 #define PROCESSES_DEFAULT 200
-#define QUEUE_MAX ((size_t)4 << 20)
-#define END_TIMEOUT_MS 3000
-#define EVENTS_PER_TURN 64
-#define NO_FD 255
+#define QUEUE_MAX         ((size_t)4 << 20)
+#define END_TIMEOUT_MS    3000
+#define EVENTS_PER_TURN   64
+#define NO_FD             255
 
 struct alk_proc {
     const struct alk_mem *mem;
@@ -69,8 +69,7 @@ static alk_err add_user(const char *name, struct alk_spawn_user *ret)
         return u.user.uid == geteuid() ? ALK_OK : ALK_E_PERM;
     }
     int count = ALK_SPAWN_GROUPS_MAX;
-    if (u.user.uid == 0 ||
-        getgrouplist(u.user.name, u.user.gid, u.groups, &count) < 0) {
+    if (u.user.uid == 0 || getgrouplist(u.user.name, u.user.gid, u.groups, &count) < 0) {
         return ALK_E_PERM;
     }
     u.group_count = (size_t)count;
@@ -344,8 +343,7 @@ static alk_err send_first(struct alk_spawner *s, const struct alk_spawn_msg *m, 
         alk_close_fds(&fd, 1);
         return ALK_E_INTERNAL;
     }
-    alk_err err =
-        alk_channel_send(&s->first, alk_wr_span(&w), &fd, fd < 0 ? 0 : 1, true);
+    alk_err err = alk_channel_send(&s->first, alk_wr_span(&w), &fd, fd < 0 ? 0 : 1, true);
     if (err == ALK_OK && alk_channel_has_queue(&s->first)) {
         struct pollfd p = {.fd = s->first.fd, .events = POLLOUT};
         err = poll(&p, 1, END_TIMEOUT_MS) == 1 ? alk_channel_flush(&s->first) : ALK_E_TIMEOUT;
@@ -521,10 +519,12 @@ static struct alk_span cstr_span(const char *text)
 }
 
 /* Lists each descriptor once; index says which of them 0, 1, 2 are. */
-static size_t gather_stdio(const int stdio[3], int *fds, uint8_t *index)
+static size_t gather_stdio(const struct alk_exec_spec *spec, int *fds, uint8_t *index)
 {
+    const int stdio[ALK_SPAWN_STDIO] = {spec->stdio[0], spec->stdio[1], spec->stdio[2],
+                                        spec->channel > 0 ? spec->channel : -1};
     size_t count = 0;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < ALK_SPAWN_STDIO; i++) {
         index[i] = NO_FD;
         for (size_t k = 0; k < count && stdio[i] >= 0; k++) {
             if (fds[k] == stdio[i]) {
@@ -543,9 +543,9 @@ alk_err alk_spawner_exec(struct alk_spawner *spawner, struct alk_loop *loop,
                          const struct alk_exec_spec *spec, alk_proc_fn *fn, void *ctx,
                          struct alk_proc **ret)
 {
-    int fds[3];
+    int fds[ALK_SPAWN_STDIO];
     struct alk_spawn_msg m = {.type = ALK_SPAWN_EXEC};
-    size_t fd_count = gather_stdio(spec->stdio, fds, m.u.exec.stdio);
+    size_t fd_count = gather_stdio(spec, fds, m.u.exec.stdio);
     struct alk_buf words;
     struct spawner_client *c = NULL;
     alk_buf_init(&words, spawner->mem, ALK_SPAWN_TEXT_MAX);

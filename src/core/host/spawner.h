@@ -30,10 +30,12 @@
 
 #include <sys/types.h>
 
-#define ALK_SPAWN_FDS_MAX 250       /* descriptors of one process (kernel's limit: 253) */
-#define ALK_SPAWN_ARGS_MAX 1024     /* words of argv and of env, each */
-#define ALK_SPAWN_TEXT_MAX 49152    /* bytes of argv, env and paths together */
+#define ALK_SPAWN_FDS_MAX   250   /* descriptors of one process (kernel's limit: 253) */
+#define ALK_SPAWN_ARGS_MAX  1024  /* words of argv and of env, each */
+#define ALK_SPAWN_TEXT_MAX  49152 /* bytes of argv, env and paths together */
 #define ALK_SPAWN_USERS_MAX 64
+#define ALK_SPAWN_STDIO     4 /* 0, 1, 2 and the channel */
+#define ALK_SPAWN_CHANNEL   3 /* the number that a program knows it by */
 
 struct alk_spawner;
 struct alk_loop;
@@ -94,9 +96,11 @@ struct alk_exec_spec {
     uint64_t memory;         /* RLIMIT_DATA in bytes; 0: none */
     bool new_privileges;     /* the program may gain privileges by setuid files */
     int stdio[3];            /* takes, also on failure; one may stand twice; -1: /dev/null */
+    int channel;             /* takes likewise: its descriptor 3; 0: none */
 };
-/* Starts a program in a process group of its own. It sees 0, 1, 2 and no other
- * descriptors, default signal dispositions, no core dumps. ALK_OK: events follow.
+/* Starts a program in a process group of its own. It sees 0, 1, 2, the
+ * channel, and no other descriptors, default signal dispositions, no core dumps.
+ * ALK_OK: events follow.
  * ALK_E_INVALID, ALK_E_LIMIT (requests waiting), ALK_E_HOST_LOST (the spawner is
  * gone), ALK_E_NOMEM, ALK_E_IO. */
 ALK_NODISCARD alk_err alk_spawner_exec(struct alk_spawner *spawner, struct alk_loop *loop,
@@ -107,7 +111,7 @@ struct alk_host_spec {
     const char *handler; /* name of one of options.handlers */
     const int *channels; /* control channels, one per loop; takes the descriptors */
     size_t channel_count;
-    int stderr_fd;       /* where its standard error goes; takes; -1: /dev/null */
+    int stderr_fd; /* where its standard error goes; takes; -1: /dev/null */
 };
 /* Forks a handler host: core/host/host.h runs there. Errors as alk_spawner_exec. */
 ALK_NODISCARD alk_err alk_spawner_host(struct alk_spawner *spawner, struct alk_loop *loop,

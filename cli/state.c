@@ -12,6 +12,7 @@
 #include "core/io/rand.h"
 #include "core/store/auth_ops.h"
 #include "core/store/file.h"
+#include "git/git.h"
 #include "probe/probe.h"
 
 #include <errno.h>
@@ -22,9 +23,9 @@
 
 const struct alk_handler *const *cli_handlers(size_t *ret_n)
 {
-    static const struct alk_handler *const handlers[] = {&alk_call_handler,  &alk_ping_handler,
-                                                         &alk_bench_handler, &alk_id_handler,
-                                                         &alk_exec_handler,  &alk_forward_handler};
+    static const struct alk_handler *const handlers[] = {
+        &alk_call_handler, &alk_git_handler,  &alk_ping_handler,   &alk_bench_handler,
+        &alk_id_handler,   &alk_exec_handler, &alk_forward_handler};
     *ret_n = sizeof handlers / sizeof handlers[0];
     return handlers;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "core/io/self.h"
 
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -19,4 +22,25 @@ struct alk_self alk_self_look(void)
         self.memory_max = (uint64_t)usage.ru_maxrss * 1024;
     }
     return self;
+}
+
+static bool try_at(const char *dir, const char *rest, const char *name, char *ret, size_t ret_size)
+{
+    int n = snprintf(ret, ret_size, "%s%s/libexec/alknet/%s", dir, rest, name);
+    return n > 0 && (size_t)n < ret_size && access(ret, X_OK) == 0;
+}
+
+bool alk_self_beside(const char *name, char *ret, size_t ret_size)
+{
+    char dir[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", dir, sizeof dir - 1);
+    dir[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(dir, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+        if (try_at(dir, "", name, ret, ret_size) || try_at(dir, "/..", name, ret, ret_size)) {
+            return true;
+        }
+    }
+    return try_at("/usr/local", "", name, ret, ret_size) || try_at("/usr", "", name, ret, ret_size);
 }

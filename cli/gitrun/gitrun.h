@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* cli/gitrun/gitrun.h - alknet-git: the program between the node and git.
+ *
+ *     node --spawner--> alknet-git serve --exec--> git receive-pack
+ *                                                     `--> alknet-git, as pre-receive ...
+ *
+ * `serve` finds the repository beneath the root, looks whether it may be served, shuts
+ * itself in (no new privileges, system calls, files, memory) and becomes git. As a hook it
+ * looks into the repository and asks the node on descriptor 3 (src/git/push.c). All of it
+ * runs as host_user, one process per request, and ends with it.
+ */
+#ifndef ALK_CLI_GITRUN_GITRUN_H
+#define ALK_CLI_GITRUN_GITRUN_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "git/proto/repopath.h"
+#include "git/proto/request.h"
+
+#include <stdnoreturn.h>
+
+#define GH_LIST_MAX 32
+
+/* The options of `serve` and of the operations. Texts borrow from argv; NULL: not given. */
+struct gh_options {
+    const char *root, *git, *branch, *denied, *key;
+    const char *service, *repo, *signed_push;
+    const char *alternates[GH_LIST_MAX], *require_signed[GH_LIST_MAX];
+    size_t alternate_count, require_count;
+    uint64_t version, max_pack, memory, cache_size, cache_age;
+    uint64_t skip, limit;  /* of lists */
+    const char *rev, *ref; /* of git/log */
+    bool has_suffix, has_hooks, creates;
+};
+/* Ends the process with a message when something is unknown. */
+void gh_options_read(int argc, char **argv, struct gh_options *ret);
+
+noreturn void gh_exit(int status);
+/* What goes wrong: one line on standard error, for the node's log, and status 1. */
+ALK_PRINTF(1, 2) noreturn void gh_die(const char *fmt, ...);
+/* For the peer: an ERR packet on standard output, and status 0. */
+ALK_PRINTF(1, 2) noreturn void gh_refuse(const char *fmt, ...);
+
+/* --- repo.c -------------------------------------------------------------------------- */
+
+enum gh_found { GH_FOUND, GH_MISSING, GH_UNFIT };
+/* Makes the repository's directory the working directory: beneath the root, no symbolic
+ * link on the way. GH_UNFIT: there is something, but nothing that may be served; said on
+ * standard error. */
+enum gh_found gh_repo_enter(const struct gh_options *o, struct alk_span path, bool has_suffix);
+/* Makes one, whole or not at all. ALK_E_EXISTS: there is one now. */
+alk_err gh_repo_create(const struct gh_options *o, struct alk_span path);
+
+/* --- sandbox.c ------------------------------------------------------------------------ */
+
+/* Confines this process and all it starts to the working directory. */
+void gh_confine(const struct gh_options *o, bool may_write, const char *cache);
+
+/* --- environment.c --------------------------------------------------------------------- */
+
+/* Variables and settings that git gets whatever it runs. */
+void gh_env_base(const struct gh_options *o);
+/* One more setting; its text is copied. */
+void gh_env_config(const char *key, const char *value);
+/* What a hook of ours must know. */
+void gh_env_hook(const struct gh_options *o);
+/* Directory of this program's file, without a slash at its end. */
+const char *gh_own_dir(void);
+
+/* --- subcommands ------------------------------------------------------------------------ */
+
+int gh_serve(const struct gh_options *o);
+int gh_pre_receive(void);
+int gh_post_receive(void);
+/* update, post-update: the repository's own. */
+int gh_own_hook(const char *name, char **argv);
+
+/* --- node.c: what hooks and the node say to each other (src/git/push.c) ------------------- */
+
+/* Ends the process when the node is gone. */
+void gh_tell(struct alk_span message);
+/* Waits for the answer; zero-terminated, cut at ret_size. True: it is `yes`, or begins with
+ * it and a space; *ret_rest (may be NULL) is what follows. */
+bool gh_ask(struct alk_span message, const char *yes, char *ret, size_t ret_size,
+            const char **ret_rest);
+/* Sends lines "old new ref", as many to a message as fit. */
+void gh_tell_refs(struct alk_span lines);
+
+#endif

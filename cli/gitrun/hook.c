@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Our hooks. What a hook prints on standard error the pusher reads as "remote: ...". */
+#include "gitrun.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LINES_BYTES_MAX ((size_t)64 << 20) /* of the refs of one push */
+
+static const char *env(const char *name)
+{
+    const char *value = getenv(name);
+    return value == NULL ? "" : value;
+}
+
+static noreturn void decline(const char *text)
+{
+    (void)fprintf(stderr, "%s\n", text);
+    gh_exit(1);
+}
+
+/* All of standard input: a line per ref. */
+static void read_lines(struct alk_buf *ret)
+{
+    alk_buf_init(ret, NULL, LINES_BYTES_MAX);
+    for (;;) {
+        uint8_t *room = alk_buf_reserve(ret, 65536);
+        if (room == NULL) {
+            gh_die("too many refs in one push");
+        }
+        ssize_t n = read(STDIN_FILENO, room, 65536);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            gh_die("standard input: %s", strerror(errno));
+        }
+        if (n == 0) {
+            return;
+        }
+        alk_buf_added(ret, (size_t)n);
+    }
+}
+
+/* --- the repository's own hooks --------------------------------------------------------- */
+
+/* They are git's affair alone: nothing of ours is left to them. */
+static void forget_node(void)
+{
+    static const char *const names[] = {"ALKNET_GIT_REPO", "ALKNET_GIT_PROGRAM", "ALKNET_GIT_KEY",
+                                        "ALKNET_GIT_REQUIRE_SIGNED", "ALKNET_GIT_HOOKS"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        (void)unsetenv(names[i]);
+    }
+    (void)close(3);
+}
+
+int gh_own_hook(const char *name, char **argv)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "hooks/%s", name);
+    if (env("ALKNET_GIT_HOOKS")[0] == '\0' || access(path, X_OK) != 0) {
+        return 0;
+    }
+    forget_node();
+    argv[0] = path;
+    (void)execv(path, argv);
+    gh_die("%s: %s", path, strerror(errno));
+}
+
+/* With the lines as its standard input once more. */
+static int run_own(const char *name, struct alk_span lines)
+{
+    char word[64];
+    char *argv[] = {word, NULL};
+    int fd = memfd_create("refs", MFD_CLOEXEC);
+    (void)snprintf(word, sizeof word, "%s", name);
+    while (fd >= 0 && lines.n > 0) {
+        ssize_t n = write(fd, lines.p, lines.n);
+        if (n <= 0) {
+            gh_die("no memory for the refs");
+        }
+        lines = alk_span_tail(lines, (size_t)n);
+    }
+    if (fd < 0 || lseek(fd, 0, SEEK_SET) != 0 || dup2(fd, STDIN_FILENO) < 0) {
+        gh_die("no memory for the refs");
+    }
+    return gh_own_hook(name, argv);
+}
+
+/* --- post-receive ----------------------------------------------------------------------- */
+
+int gh_post_receive(void)
+{
+    struct alk_buf lines;
+    (void)signal(SIGPIPE, SIG_IGN); /* the pusher may have gone; what happened has happened */
+    read_lines(&lines);
+    gh_tell(ALK_LIT("after"));
+    gh_tell_refs(alk_buf_span(&lines));
+    gh_tell(ALK_LIT("end"));
+    int rc = run_own("post-receive", alk_buf_span(&lines));
+    alk_buf_fini(&lines);
+    return rc;
+}
+
+/* --- pre-receive ---------------------------------------------------------------------------- */
+
+int gh_pre_receive(void)
+{
+    struct alk_buf lines;
+    char text[1024];
+    const char *why;
+    (void)signal(SIGPIPE, SIG_IGN);
+    read_lines(&lines);
+    if (!gh_ask(ALK_LIT("begin"), "go", text, sizeof text, &why)) {
+        decline(why);
+    }
+    gh_tell_refs(alk_buf_span(&lines));
+    if (!gh_ask(ALK_LIT("check"), "ok", text, sizeof text, &why)) {
+        decline(why);
+    }
+    int rc = run_own("pre-receive", alk_buf_span(&lines));
+    alk_buf_fini(&lines);
+    return rc;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "gitrun.h"
+
+#include "git/proto/pktline.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+noreturn void gh_exit(int status)
+{
+    (void)fflush(NULL);
+    _exit(status); /* a leak check in a sanitizer's exit needs what the sandbox forbids */
+}
+
+noreturn void gh_die(const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    (void)fprintf(stderr, "alknet-git: %s\n", text);
+    gh_exit(1);
+}
+
+noreturn void gh_refuse(const char *fmt, ...)
+{
+    char text[1024];
+    struct alk_buf packet;
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    alk_buf_init(&packet, NULL, 2048);
+    if (alk_git_pkt_put_err(&packet, alk_span_str(text)) == ALK_OK) {
+        struct alk_span s = alk_buf_span(&packet);
+        ssize_t n = write(STDOUT_FILENO, s.p, s.n);
+        (void)n; /* nobody reads: then nobody needs to know */
+    }
+    alk_buf_fini(&packet);
+    gh_exit(0);
+}
+
+/* --- options ------------------------------------------------------------------------- */
+
+/* The value behind "--name=", or NULL. */
+static const char *value_of(const char *word, const char *name)
+{
+    size_t n = strlen(name);
+    bool is_it = strncmp(word, "--", 2) == 0 && strncmp(word + 2, name, n) == 0;
+    return is_it && word[2 + n] == '=' ? word + 3 + n : NULL;
+}
+
+static bool take_text(const char *word, struct gh_options *o)
+{
+    struct {
+        const char *name;
+        const char **at;
+    } const texts[] = {
+        {"root", &o->root},     {"git", &o->git},
+        {"branch", &o->branch}, {"denied", &o->denied},
+        {"key", &o->key},       {"service", &o->service},
+        {"repo", &o->repo},     {"rev", &o->rev},
+        {"ref", &o->ref},       {"signed-push", &o->signed_push},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const char *value = value_of(word, texts[i].name);
+        if (value != NULL) {
+            *texts[i].at = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_number(const char *word, struct gh_options *o)
+{
+    struct {
+        const char *name;
+        uint64_t *at;
+    } const numbers[] = {
+        {"version", &o->version},       {"max-pack", &o->max_pack},   {"memory", &o->memory},
+        {"cache-size", &o->cache_size}, {"cache-age", &o->cache_age}, {"skip", &o->skip},
+        {"limit", &o->limit},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        const char *value = value_of(word, numbers[i].name);
+        if (value != NULL) {
+            return alk_span_u64(alk_span_str(value), UINT64_MAX, numbers[i].at);
+        }
+    }
+    return false;
+}
+
+static bool take_list(const char *word, const char *name, const char **list, size_t *count)
+{
+    const char *value = value_of(word, name);
+    if (value == NULL || *count == GH_LIST_MAX) {
+        return false;
+    }
+    list[(*count)++] = value;
+    return true;
+}
+
+static bool take_flag(const char *word, struct gh_options *o)
+{
+    struct {
+        const char *name;
+        bool *at;
+    } const flags[] = {
+        {"--suffix", &o->has_suffix}, {"--hooks", &o->has_hooks}, {"--create", &o->creates}};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        if (strcmp(word, flags[i].name) == 0) {
+            *flags[i].at = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+void gh_options_read(int argc, char **argv, struct gh_options *ret)
+{
+    struct gh_options o = {.git = "/usr/bin/git", .branch = "main"};
+    for (int i = 0; i < argc; i++) {
+        if (!take_text(argv[i], &o) && !take_number(argv[i], &o) && !take_flag(argv[i], &o) &&
+            !take_list(argv[i], "alternates", o.alternates, &o.alternate_count) &&
+            !take_list(argv[i], "require-signed", o.require_signed, &o.require_count)) {
+            gh_die("what is %s?", argv[i]);
+        }
+    }
+    if (o.root == NULL || o.repo == NULL) {
+        gh_die("--root and --repo are needed");
+    }
+    *ret = o;
+}
+
+/* --- main ------------------------------------------------------------------------------- */
+
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+static int run(int argc, char **argv)
+{
+    struct gh_options o;
+    const char *self = argc > 0 ? last_part(argv[0]) : "";
+    if (strcmp(self, "pre-receive") == 0) {
+        return gh_pre_receive();
+    }
+    if (strcmp(self, "post-receive") == 0) {
+        return gh_post_receive();
+    }
+    if (strcmp(self, "update") == 0 || strcmp(self, "post-update") == 0) {
+        return gh_own_hook(self, argv);
+    }
+    if (argc < 2 || strcmp(argv[1], "serve") != 0) {
+        gh_die("this program is started by an alknet node");
+    }
+    gh_options_read(argc - 2, argv + 2, &o);
+    return gh_serve(&o);
+}
+
+int main(int argc, char **argv)
+{
+    gh_exit(run(argc, argv));
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Finding and making repositories. Names are resolved by the kernel, beneath the root,
+ * without symbolic links; once the directory is the working directory everything is looked
+ * at from there, so nobody can exchange it in between. */
+#include "gitrun.h"
+
+#include "core/store/file.h"
+#include "core/store/tree_impl.h"
+#include "git/repoconf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LINES_MAX ((size_t)4096) /* bytes of objects/info/alternates */
+
+static struct alk_tree *open_root(const struct gh_options *o)
+{
+    struct alk_tree *tree;
+    alk_err err = alk_tree_open(NULL, o->root, true, &tree);
+    if (err != ALK_OK) {
+        gh_die("the root %s: %s", o->root, alk_err_text(err));
+    }
+    return tree;
+}
+
+/* --- is it one? ------------------------------------------------------------------------- */
+
+static bool is_there(const char *name, mode_t type)
+{
+    struct stat st;
+    return fstatat(AT_FDCWD, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IFMT) == type;
+}
+
+static bool exists(const char *name)
+{
+    struct stat st;
+    return fstatat(AT_FDCWD, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+/* A regular file that is small enough, read without following a link. */
+static bool read_small(const char *name, size_t max, struct alk_buf *ret)
+{
+    struct stat st;
+    int fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool is_good = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    uint8_t *room = is_good ? alk_buf_reserve(ret, max + 1) : NULL;
+    if (room != NULL) {
+        ssize_t n = read(fd, room, max + 1);
+        is_good = n >= 0 && (size_t)n <= max;
+        alk_buf_added(ret, is_good ? (size_t)n : 0);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return is_good && room != NULL;
+}
+
+static bool is_allowed_alternate(const struct gh_options *o, struct alk_span line)
+{
+    char path[4096], real[4096];
+    if (line.n == 0 || line.p[0] == '#') {
+        return true;
+    }
+    if (!alk_span_cstr(line, path, sizeof path) || path[0] != '/' || realpath(path, real) == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < o->alternate_count; i++) {
+        char dir[4096];
+        if (realpath(o->alternates[i], dir) == NULL) {
+            continue;
+        }
+        size_t n = strlen(dir);
+        if (strncmp(real, dir, n) == 0 && (real[n] == '/' || real[n] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_fit_alternates(const struct gh_options *o)
+{
+    static const char name[] = "objects/info/alternates";
+    struct alk_buf text;
+    if (!exists(name)) {
+        return true;
+    }
+    alk_buf_init(&text, NULL, LINES_MAX + 1);
+    bool is_good = read_small(name, LINES_MAX, &text);
+    struct alk_span lines = alk_buf_span(&text);
+    while (is_good && lines.n > 0) {
+        is_good = is_allowed_alternate(o, alk_span_cut(&lines, '\n'));
+    }
+    alk_buf_fini(&text);
+    return is_good;
+}
+
+static bool has_fit_config(char *why, size_t why_size)
+{
+    struct alk_buf text;
+    alk_buf_init(&text, NULL, ALK_GIT_REPOCONF_MAX + 1);
+    bool is_good = read_small("config", ALK_GIT_REPOCONF_MAX, &text);
+    if (!is_good) {
+        (void)snprintf(why, why_size, "its config cannot be read");
+    } else {
+        is_good = alk_git_repoconf_check(alk_buf_span(&text), why, why_size) == ALK_OK;
+    }
+    alk_buf_fini(&text);
+    return is_good;
+}
+
+/* The working directory: a bare repository, all of it here. git looks for .git in it first,
+ * and follows gitdir, commondir and config.worktree elsewhere. */
+static bool is_fit(const struct gh_options *o, char *why, size_t why_size)
+{
+    static const char *const elsewhere[] = {".git", "gitdir", "commondir", "config.worktree"};
+    if (!is_there("HEAD", S_IFREG) || !is_there("objects", S_IFDIR) || !is_there("refs", S_IFDIR)) {
+        (void)snprintf(why, why_size, "it is no bare repository");
+        return false;
+    }
+    for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++) {
+        if (exists(elsewhere[i])) {
+            (void)snprintf(why, why_size, "there is a %s in it", elsewhere[i]);
+            return false;
+        }
+    }
+    if (!has_fit_alternates(o)) {
+        (void)snprintf(why, why_size, "its alternates are not among services.git.alternates");
+        return false;
+    }
+    return has_fit_config(why, why_size);
+}
+
+enum gh_found gh_repo_enter(const struct gh_options *o, struct alk_span path, bool has_suffix)
+{
+    struct alk_git_repopath p;
+    char dir[ALK_GIT_REPO_DIR_SIZE], why[256] = "";
+    int fd = -1;
+    if (alk_git_repopath_parse(path, &p) != ALK_OK) {
+        return GH_MISSING;
+    }
+    p.has_suffix = has_suffix;
+    struct alk_tree *root = open_root(o);
+    for (unsigned i = 0; fd < 0 && alk_git_repopath_dir(&p, i, dir); i++) {
+        if (alk_tree_at(root, alk_span_str(dir), O_RDONLY | O_DIRECTORY, &fd) != ALK_OK) {
+            fd = -1;
+        }
+    }
+    alk_tree_unref(root);
+    if (fd < 0) {
+        return GH_MISSING;
+    }
+    if (fchdir(fd) != 0) {
+        gh_die("%s: %s", dir, strerror(errno));
+    }
+    (void)close(fd);
+    if (!is_fit(o, why, sizeof why)) {
+        (void)fprintf(stderr, "%s is not served: %s\n", dir, why);
+        return GH_UNFIT;
+    }
+    return GH_FOUND;
+}
+
+/* --- making one ----------------------------------------------------------------------------- */
+
+/* The directories above it; none of them may be a repository itself. */
+static alk_err make_parents(struct alk_tree *root, struct alk_span name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        char head[ALK_GIT_REPO_DIR_SIZE + 8];
+        struct alk_tree_stat st;
+        if (name.p[i] != '/') {
+            continue;
+        }
+        alk_err err = alk_tree_mkdir(root, alk_span_head(name, i));
+        if (err != ALK_OK && err != ALK_E_EXISTS) {
+            return err;
+        }
+        int n =
+            snprintf(head, sizeof head, ALK_SPAN_FMT "/HEAD", ALK_SPAN_ARG(alk_span_head(name, i)));
+        if (n < 0 || alk_tree_stat(root, alk_span(head, (size_t)n), &st) != ALK_E_NOENT) {
+            return ALK_E_FORBIDDEN;
+        }
+    }
+    return ALK_OK;
+}
+
+/* git init in a directory that has no name that anybody can ask for. */
+static bool init_in(const struct gh_options *o, int dir)
+{
+    char branch[300];
+    int n = snprintf(branch, sizeof branch, "--initial-branch=%s", o->branch);
+    int status = 0;
+    if (n < 0 || (size_t)n >= sizeof branch) {
+        return false;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (fchdir(dir) == 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) {
+            (void)execl(o->git, "git", "init", "--quiet", "--bare", "--template=", branch, ".",
+                        (char *)NULL);
+        }
+        _exit(127);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void remove_leftovers(int parent, const char *name)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (fchdir(parent) == 0) {
+            (void)execl("/bin/rm", "rm", "-rf", "--", name, (char *)NULL);
+        }
+        _exit(127);
+    }
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+}
+
+static alk_err init_beside(const struct gh_options *o, int parent, const char *name)
+{
+    char tmp[64];
+    uint64_t number = 0;
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) {
+        return ALK_E_IO;
+    }
+    (void)snprintf(tmp, sizeof tmp, ALK_TREE_TMP "%016llx", (unsigned long long)number);
+    if (mkdirat(parent, tmp, 0755) != 0) {
+        return alk_file_err(errno);
+    }
+    int dir = openat(parent, tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    alk_err err = dir >= 0 && init_in(o, dir) ? ALK_OK : ALK_E_IO;
+    if (dir >= 0) {
+        (void)fsync(dir);
+        (void)close(dir);
+    }
+    if (err == ALK_OK && renameat2(parent, tmp, parent, name, RENAME_NOREPLACE) != 0) {
+        err = errno == EEXIST ? ALK_E_EXISTS : alk_file_err(errno);
+    }
+    if (err != ALK_OK) {
+        remove_leftovers(parent, tmp);
+    }
+    return err;
+}
+
+alk_err gh_repo_create(const struct gh_options *o, struct alk_span path)
+{
+    struct alk_git_repopath p;
+    char dir[ALK_GIT_REPO_DIR_SIZE], last[ALK_TREE_NAME_MAX + 1];
+    int parent = -1, opened = -1;
+    ALK_TRY(alk_git_repopath_parse(path, &p));
+    (void)snprintf(dir, sizeof dir, "%s.git", p.name);
+    struct alk_tree *root = open_root(o);
+    alk_err err = make_parents(root, alk_span_str(dir));
+    if (err == ALK_OK) {
+        err = alk_tree_parent(root, alk_span_str(dir), &parent, last);
+    }
+    if (err == ALK_OK) { /* O_PATH will not do for mkdirat's fsync and fchdir's reader */
+        opened = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        err = opened < 0 ? alk_file_err(errno) : init_beside(o, opened, last);
+    }
+    if (opened >= 0) {
+        (void)close(opened);
+    }
+    if (parent >= 0) {
+        (void)close(parent);
+    }
+    alk_tree_unref(root);
+    return err;
+}

@@ -21,6 +21,7 @@ struct session {
     struct alk_stream *stream; /* of the request, until it is joined or closed */
     struct alk_timer grace;
     uint64_t code;         /* of the stream's reset */
+    char said[1024];       /* by the node, as it refused */
     bool wants_credential; /* refused for want of one, or for the one that was shown */
     bool has_token;        /* of git's credential helpers */
     bool is_answered;      /* the node has let us in */
@@ -56,23 +57,16 @@ static void join(struct session *s, struct alk_stream *stream)
     cli_pipe_join(&s->pipe, stream);
 }
 
-/* A credential is missing, or was not accepted; the text is the node's. */
-static bool is_about_credentials(struct alk_span text)
-{
-    return alk_span_starts(text, ALK_LIT("authentication "));
-}
-
 static void refused(struct session *s, struct alk_span text)
 {
-    char safe[1024];
-
-    if (is_about_credentials(text)) {
+    s->stream = NULL; /* what else happens to it is of no interest */
+    cli_safe(text, s->said, sizeof s->said);
+    if (alk_span_starts(text, ALK_LIT(ALK_GIT_WANTS_CREDENTIAL))) {
         s->wants_credential = true;
         quit(s, CLI_REFUSED);
         return;
     }
-    cli_safe(text, safe, sizeof safe);
-    quit(s, cli_fail(cli_of(s), CLI_FAILED, "remote error: %s", safe));
+    quit(s, cli_fail(cli_of(s), CLI_FAILED, "remote error: %s", s->said));
 }
 
 /* The first packet decides. True: it is not there yet (stream NULL: it is no error). */
@@ -200,6 +194,7 @@ static int attempt(struct session *s, const char *token)
 {
     s->request = (struct alk_buf){.p = NULL};
     s->wants_credential = false;
+    s->said[0] = '\0';
     alk_buf_init(&s->request, NULL, REQUEST_MAX);
     int rc = cli_client_open(cli_of(s), s->of->args, s->of->url->node, CLI_GIT_ALPN, &s->client);
     if (rc == CLI_OK && token != NULL) {
@@ -234,10 +229,13 @@ static int fail_credential(struct session *s, alk_err err)
         return cli_fail(cli_of(s), CLI_REFUSED,
                         "the password for '%s' must be a token: alk_XXXXXXXX_...", s->of->url_text);
     }
+    if (s->said[0] != '\0') {
+        (void)fprintf(cli_of(s)->err, "remote: %s\n", s->said);
+    }
     (void)cli_fail(cli_of(s), CLI_REFUSED, "Authentication failed for '%s'", s->of->url_text);
     (void)fprintf(cli_of(s)->err,
-                  "alknet: to be let in: alknet peer add NAME KEY on the node, with the key that "
-                  "`alknet id --client` prints here, or a token in ALKNET_TOKEN\n");
+                  "alknet: the node must know the key that `alknet id --client` prints here, with "
+                  "a grant for the repository; or put a token into ALKNET_TOKEN\n");
     return CLI_REFUSED;
 }
 

@@ -221,12 +221,15 @@ static void refuse_verdict(struct alk_git_session *s, enum alk_git_verdict verdi
 {
     char text[ALK_GIT_REPO_NAME_MAX + 96];
     const char *name = s->repo.name;
+    /* Whoever is known already is what he is; the rest may have a token. */
+    const char *wants = alk_git_session_who(s) == NULL ? ALK_GIT_WANTS_CREDENTIAL "required: " : "";
     if (verdict == ALK_GIT_MIRROR) {
         (void)snprintf(text, sizeof text, "repository '%s' is read-only here", name);
     } else if (verdict == ALK_GIT_FORBIDDEN) {
-        (void)snprintf(text, sizeof text, "you may not push to repository '%s'", name);
+        (void)snprintf(text, sizeof text, "%syou may not push to repository '%s'", wants, name);
     } else {
-        (void)snprintf(text, sizeof text, "repository '%s' not found, or access denied", name);
+        (void)snprintf(text, sizeof text, "%srepository '%s' not found, or access denied", wants,
+                       name);
     }
     alk_git_audit(s, alk_git_session_who(s), false,
                   verdict == ALK_GIT_MIRROR ? "read-only" : "no grant");
@@ -300,7 +303,8 @@ static void on_resolved(void *ctx, alk_err err, const struct alk_identity *ident
     }
     alk_git_audit(s, NULL, false, alk_auth_reason(err));
     alk_git_session_refuse(s, err == ALK_E_UNAVAILABLE ? "the token cannot be checked now"
-                                                       : "the token is not valid");
+                                                       : ALK_GIT_WANTS_CREDENTIAL
+                                  "failed: the token is not valid");
 }
 
 /* --- the request ------------------------------------------------------------------------ */

@@ -63,6 +63,10 @@ struct alk_git_request {
 ALK_NODISCARD alk_err alk_git_request_parse(struct alk_span data, struct alk_git_request *ret,
                                             enum alk_git_request_why *ret_why);
 
+/* How the text of an ERR packet begins when a credential is missing, or is not accepted:
+ * with another one the answer may be another. */
+#define ALK_GIT_WANTS_CREDENTIAL "authentication "
+
 /* What a client asks for. Zero means absent, but for path. */
 struct alk_git_ask {
     enum alk_git_service service;

@@ -239,6 +239,12 @@ static void call_credit(void *state)
     alk_peer_on_credit((struct alk_peer *)state);
 }
 
+static void call_drain(void *state, alk_time deadline)
+{
+    (void)deadline; /* what is under way then is ended by the endpoint */
+    alk_peer_drain((struct alk_peer *)state);
+}
+
 static void call_close(void *state, alk_err why, uint64_t code)
 {
     struct alk_peer *peer = (struct alk_peer *)state;
@@ -268,5 +274,6 @@ const struct alk_handler alk_call_handler = {
     .stream = call_stream,
     .auth_changed = call_auth_changed,
     .credit = call_credit,
+    .drain = call_drain,
     .close = call_close,
 };

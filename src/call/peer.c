@@ -45,6 +45,9 @@ alk_err alk_peer_new(const struct alk_mem *mem, struct alk_loop *loop, struct al
 static void release(struct alk_peer *peer)
 {
     alk_loop_soon_cancel(&peer->soon);
+    if (peer->rest.at != 0) {
+        alk_timer_stop(peer->loop, &peer->rest);
+    }
     alk_call_free(peer->core);
     alk_map_fini(&peer->by_id);
     alk_identity_unref(peer->node);
@@ -78,6 +81,9 @@ bool alk_peer_leave(struct alk_peer *peer)
 {
     if (peer->depth == 1 && peer->needs_flush && peer->conn != NULL) {
         flush_all(peer); /* may start more work: still on the stack */
+    }
+    if (peer->depth == 1 && peer->is_draining) {
+        alk_peer_drain_look(peer);
     }
     ALK_ASSERT(peer->depth > 0);
     if (--peer->depth > 0) {
@@ -183,8 +189,8 @@ void alk_peer_stream_rest(struct alk_peer *peer, uint64_t id)
         alk_call_output(peer->core, id).n > 0) {
         return;
     }
-    /* Ours ends with its last request, theirs after they have ended it. */
-    if (ps->is_ours ? !ps->is_shared : ps->has_end) {
+    /* Ours ends with its last request, all others after they have ended it. */
+    if (ps->has_end || (ps->is_ours && !ps->is_shared)) {
         ps->is_finished = true;
         alk_stream_finish(ps->stream);
     }

@@ -112,9 +112,11 @@ struct alk_peer {
     bool is_orphan; /* freed, and the connection has still to tell its end */
     bool is_closing;
     bool believes_caller; /* the other side was pinned: its `caller` is who asks */
+    bool is_draining;     /* the node stops: nothing new is taken */
     bool needs_flush;
-    bool lacks_stream;    /* stream credit is used up */
-    struct alk_soon soon; /* aborts streams that are broken, with none of our users on the stack */
+    bool lacks_stream;     /* stream credit is used up */
+    struct alk_timer rest; /* looks whether a draining one can be closed */
+    struct alk_soon soon;  /* aborts streams that are broken, with none of our users on the stack */
 
     char *token; /* of options; secret */
     size_t token_n;
@@ -160,6 +162,14 @@ ALK_NODISCARD alk_err alk_peer_out_stream(struct alk_peer *peer, bool wants_own,
                                           struct alk_peer_stream **ret);
 /* Ends a stream that nothing is under way on. */
 void alk_peer_stream_rest(struct alk_peer *peer, uint64_t id);
+
+/* --- peer_drain.c --------------------------------------------------------------- */
+
+/* The node stops: requests that come now are UNAVAILABLE, those under way may end, and the
+ * connection is closed with code 9 when the last has and its answer has arrived. */
+void alk_peer_drain(struct alk_peer *peer);
+/* Something may have ended, of a draining one. */
+void alk_peer_drain_look(struct alk_peer *peer);
 
 /* --- client.c ------------------------------------------------------------------- */
 

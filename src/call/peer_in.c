@@ -326,6 +326,10 @@ void alk_peer_in_requested(struct alk_peer *peer, const struct alk_call_event *e
         refuse(peer, e->ref, ALK_OPS_NOT_FOUND, "nothing is offered here");
         return;
     }
+    if (peer->is_draining) {
+        refuse(peer, e->ref, ALK_OPS_UNAVAILABLE, "the node is stopping");
+        return;
+    }
     if (peer->in_bytes + bytes > ALK_PEER_IN_BYTES_MAX) {
         refuse(peer, e->ref, ALK_OPS_EXHAUSTED, "too many bytes of requests are under way");
         return;

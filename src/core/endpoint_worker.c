@@ -47,7 +47,7 @@ static alk_err on_admit(void *ctx, const struct alk_addr *remote)
 {
     struct alk_worker_listener *l = ctx;
     struct alk_worker *w = l->worker;
-    alk_err err = alk_ep_is_locked_out(w->ep, remote)      ? ALK_E_FORBIDDEN
+    alk_err err = alk_ep_is_locked_out(w->ep, remote)    ? ALK_E_FORBIDDEN
                   : !alk_gate_enter(w->ep->gate, remote) ? ALK_E_LIMIT
                                                          : ALK_OK;
     w->tcp_refused += err != ALK_OK;
@@ -330,6 +330,19 @@ static void close_idle(struct alk_worker *w)
     }
 }
 
+/* All that is left is over for its handlers; a peer over TCP may take its time to agree. */
+static bool has_only_closing(const struct alk_worker *w)
+{
+    const struct alk_hub *hub = &w->pump->hub;
+    for (struct alk_link *e = alk_list_first(&hub->conns); e != NULL;
+         e = alk_list_next(&hub->conns, e)) {
+        if (!ALK_CONTAINER(e, struct alk_conn, all)->is_closing) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void start_drain(struct alk_worker *w, alk_time deadline)
 {
     alk_worker_use_groups(w, NULL, 0);
@@ -374,6 +387,9 @@ void alk_worker_tick(struct alk_worker *w)
     }
     if (!is_closing) {
         close_idle(w);
+        if (w->pump->hub.conn_count > 0 && has_only_closing(w)) {
+            alk_worker_use_mode(w, ALK_MAIL_CLOSE, now); /* no need to wait for drain_timeout */
+        }
     }
     if (w->pump->hub.conn_count == 0 || (is_closing && now >= w->close_until)) {
         tell_done(w);

@@ -23,9 +23,9 @@
 
 /* Unsent bytes that a stream queues before ALK_FULL, and where writable comes. */
 #define ALK_STREAM_TX_HIGH ((size_t)256 * 1024)
-#define ALK_STREAM_TX_LOW ((size_t)128 * 1024)
+#define ALK_STREAM_TX_LOW  ((size_t)128 * 1024)
 /* Unsent and unacknowledged bytes together. */
-#define ALK_STREAM_TX_MAX ((size_t)8 * 1024 * 1024)
+#define ALK_STREAM_TX_MAX  ((size_t)8 * 1024 * 1024)
 
 struct alk_tx_seg {
     struct alk_tx_seg *next;
@@ -56,25 +56,25 @@ struct alk_stream {
     uint64_t rx_credit; /* consumed or dropped, not yet given back as window */
     uint64_t rx_code;   /* of the peer's reset */
     struct alk_txq tx;
-    uint64_t tx_peer_code;           /* of the peer's stop */
+    uint64_t tx_peer_code;          /* of the peer's stop */
     uint64_t reset_code, stop_code; /* ours, once is_reset / is_stopped */
 
     alk_time announced_at; /* to a service; 0: not, or opened by this side */
-    unsigned pending;   /* event bits not delivered yet */
-    bool is_local;      /* opened by this side */
-    bool is_early;      /* came as 0-RTT */
-    bool is_announced;  /* the handler's `stream` call has been made (or we opened it) */
-    bool is_detached;   /* closed by the handler: no events any more */
-    bool is_gone;       /* the transport is done with it */
-    bool has_fin;       /* peer's end has arrived */
-    bool has_reset;     /* peer aborted */
-    bool has_end_told;  /* peek returned ALK_END or ALK_E_RESET */
-    bool is_finished;   /* finish was called */
-    bool is_reset;      /* reset was called */
-    bool is_stopped;    /* stop was called */
-    bool peer_stopped;  /* peer refuses more */
-    bool is_fin_sent;   /* the transport has taken the end */
-    bool is_tx_done;    /* our direction is acknowledged, or reset */
+    unsigned pending;      /* event bits not delivered yet */
+    bool is_local;         /* opened by this side */
+    bool is_early;         /* came as 0-RTT */
+    bool is_announced;     /* the handler's `stream` call has been made (or we opened it) */
+    bool is_detached;      /* closed by the handler: no events any more */
+    bool is_gone;          /* the transport is done with it */
+    bool has_fin;          /* peer's end has arrived */
+    bool has_reset;        /* peer aborted */
+    bool has_end_told;     /* peek returned ALK_END or ALK_E_RESET */
+    bool is_finished;      /* finish was called */
+    bool is_reset;         /* reset was called */
+    bool is_stopped;       /* stop was called */
+    bool peer_stopped;     /* peer refuses more */
+    bool is_fin_sent;      /* the transport has taken the end */
+    bool is_tx_done;       /* our direction is acknowledged, or reset */
     bool wants_writable;
     bool is_reset_sent, is_stop_sent; /* the transport's own marks */
 
@@ -120,6 +120,12 @@ void alk_stream_tx_done(struct alk_stream *s);
 static inline uint64_t alk_stream_tx_unsent(const struct alk_stream *s)
 {
     return s->tx.end - s->tx.sent;
+}
+/* Bytes written that the other side may still lack: unsent, or not acknowledged. On byte
+ * pipes those that the transport has not taken. */
+static inline uint64_t alk_stream_tx_unacked(const struct alk_stream *s)
+{
+    return s->tx.end - s->tx.acked;
 }
 /* Bytes held by both buffers: for the memory limits. */
 size_t alk_stream_memory(const struct alk_stream *s);

@@ -41,6 +41,12 @@ static void client_credit(void *state)
     alk_peer_on_credit(((struct peer_ends *)state)->client);
 }
 
+static void server_drain(void *state, alk_time deadline)
+{
+    (void)deadline;
+    alk_peer_drain(((struct peer_ends *)state)->server);
+}
+
 static void end(struct alk_peer **peer)
 {
     struct alk_peer *p = *peer;
@@ -72,6 +78,7 @@ const struct alk_handler peer_server_end = {.struct_size = sizeof peer_server_en
                                             .open = server_open,
                                             .stream = server_stream,
                                             .credit = server_credit,
+                                            .drain = server_drain,
                                             .close = server_close};
 const struct alk_handler peer_client_end = {.struct_size = sizeof peer_client_end,
                                             .abi = ALK_HANDLER_ABI,

@@ -31,9 +31,12 @@ static const struct alk_handler forward = {.name = "forward", .settings = alk_co
 static const struct alk_handler *const handlers[] = {&git, &exec, &forward};
 
 /* "Decrypts" to the JSON itself, so that opened values are fuzzed too. */
-static alk_err open_value(void *ctx, const char *path, struct alk_span json, struct alk_buf *ret)
+static alk_err open_value(void *ctx, const char *path, struct alk_span json, struct alk_buf *ret,
+                          char *why, size_t why_size)
 {
     (void)ctx;
+    (void)why;
+    (void)why_size;
     (void)path;
     return json.n % 7 == 0 ? ALK_E_CRYPTO : alk_buf_put(ret, json);
 }

@@ -526,11 +526,16 @@ static void a_wrong_table_is_the_callers_bug(void **unused)
 /* --------------------------------------------------------- encrypted values */
 
 /* Opens {"n": "text"} to text reversed; n tells how it fails. */
-static alk_err open_reversed(void *ctx, const char *path, struct alk_span json, struct alk_buf *ret)
+static alk_err open_reversed(void *ctx, const char *path, struct alk_span json, struct alk_buf *ret,
+                             char *why, size_t why_size)
 {
     struct alk_buf *log = ctx;
     (void)alk_buf_printf(log, "%s " ALK_SPAN_FMT ";", path, ALK_SPAN_ARG(json));
     if (alk_span_equal(json, ALK_LIT("{\"fail\":true}"))) {
+        return ALK_E_CRYPTO;
+    }
+    if (alk_span_equal(json, ALK_LIT("{\"fail\":\"say\"}"))) {
+        (void)snprintf(why, why_size, "no key of that version");
         return ALK_E_CRYPTO;
     }
     size_t from = sizeof("{\"n\":\"") - 1;
@@ -583,6 +588,9 @@ static const struct error_case encrypted_cases[] = {
     {"name: !encrypted {fail: true}\n",
      "t.yaml:1:7: error: cannot open the encrypted value: a cryptographic operation failed\n"
      "name: !encrypted {fail: true}\n      ^\n"},
+    {"name: !encrypted {fail: say}\n",
+     "t.yaml:1:7: error: cannot open the encrypted value: no key of that version\n"
+     "name: !encrypted {fail: say}\n      ^\n"},
     {"port: !encrypted {n: '00000000'}\n", "t.yaml:1:7: error: port must be 1..65535\n"
                                            "port: !encrypted {n: '00000000'}\n      ^\n"},
     {"even: !encrypted {n: '3'}\n",

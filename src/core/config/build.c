@@ -554,22 +554,12 @@ static alk_err build_opened(struct state *s, const struct alk_conf_row *row, str
     return err;
 }
 
-static alk_err build_encrypted(struct state *s, const struct alk_conf_row *row,
-                               const struct alk_yaml *y, struct alk_conf *ret)
+/* Opens, and builds what was in it. */
+static alk_err open_value(struct state *s, const struct alk_conf_row *row, const struct alk_yaml *y,
+                          struct alk_conf *ret)
 {
     const struct alk_conf_opener *opener = s->in->opener;
-    char message[REPORT_SIZE];
-    ret->is_secret = true;
-    if (s->is_opened || s->is_default) {
-        report(s, y->at, "an encrypted value holds another one");
-        return ALK_OK;
-    }
-    if (opener == NULL) {
-        (void)snprintf(message, sizeof(message), "encrypted value but no key file: %.200s",
-                       s->path);
-        report(s, y->at, message);
-        return ALK_OK;
-    }
+    char message[REPORT_SIZE], why[ALK_CONF_WHY] = "";
     struct alk_buf json;
     struct alk_buf plain;
     alk_buf_init(&json, s->in->doc->mem, 4 * OPENED_MAX);
@@ -577,20 +567,42 @@ static alk_err build_encrypted(struct state *s, const struct alk_conf_row *row,
     alk_yaml_put_json(&json, y);
     alk_err err = json.err;
     if (err == ALK_OK) {
-        err = opener->open(opener->ctx, s->path, alk_buf_span(&json), &plain);
+        err = opener->open(opener->ctx, s->path, alk_buf_span(&json), &plain, why, sizeof(why));
         err = err == ALK_OK ? plain.err : err;
     }
     if (err == ALK_OK) {
         err = build_opened(s, row, alk_buf_span(&plain), y, ret);
     } else if (err != ALK_E_NOMEM) {
         (void)snprintf(message, sizeof(message), "cannot open the encrypted value: %s",
-                       alk_err_text(err));
+                       why[0] != '\0' ? why : alk_err_text(err));
         report(s, y->at, message);
         err = ALK_OK;
     }
     alk_buf_fini_secret(&plain);
     alk_buf_fini(&json);
     return err;
+}
+
+static alk_err build_encrypted(struct state *s, const struct alk_conf_row *row,
+                               const struct alk_yaml *y, struct alk_conf *ret)
+{
+    char message[REPORT_SIZE];
+    ret->is_secret = true;
+    if (s->is_opened || s->is_default) {
+        report(s, y->at, "an encrypted value holds another one");
+        return ALK_OK;
+    }
+    if (s->path_n >= sizeof(s->path) - 1) {
+        report(s, y->at, "the path of an encrypted value is too long"); /* it may be cut */
+        return ALK_OK;
+    }
+    if (s->in->opener == NULL) {
+        (void)snprintf(message, sizeof(message), "encrypted value but no key file: %.200s",
+                       s->path);
+        report(s, y->at, message);
+        return ALK_OK;
+    }
+    return open_value(s, row, y, ret);
 }
 
 /* ---------------------------------------------------------------------- all */

@@ -26,12 +26,17 @@
 #define ALK_CONF_NODES_MAX  65536             /* scalars, lists and maps of a document */
 #define ALK_CONF_ERRORS_MAX 20                /* messages, before "and N more" */
 
+#define ALK_CONF_WHY 256 /* room for what an opener says */
+
 /* Opens the value of `path: !encrypted {...}`. json is what stands behind the
  * tag, as JSON. ALK_OK: *ret has the plain text appended: of a string row the
- * string itself, else the value as YAML. ret wipes its memory. Errors become
- * "cannot open the encrypted value: ...". */
+ * string itself, else the value as YAML. ret wipes its memory, and takes all of
+ * it in one go. Errors become "cannot open the encrypted value: WHY", with the
+ * text of the error where why (ALK_CONF_WHY bytes, "" before) was left empty;
+ * nothing of the value may stand in it. */
 struct alk_conf_opener {
-    alk_err (*open)(void *ctx, const char *path, struct alk_span json, struct alk_buf *ret);
+    alk_err (*open)(void *ctx, const char *path, struct alk_span json, struct alk_buf *ret,
+                    char *why, size_t why_size);
     void *ctx;
 };
 

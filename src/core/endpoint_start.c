@@ -170,6 +170,16 @@ static bool has_exec(const struct alk_dynamic_config *config)
     return false;
 }
 
+/* In the spawner: opened values of the configuration are none of its business. */
+static void forget_config(void *ctx)
+{
+    struct alk_endpoint *ep = ctx;
+    alk_config_reload_free(ep->config);
+    ep->config = NULL;
+    alk_log_free(ep->log); /* it has a reference, too; the spawner writes no log */
+    ep->log = NULL;
+}
+
 static alk_err start_spawner(struct alk_endpoint *ep, char **ret_message)
 {
     const struct alk_static_config *config = alk_config_reload_static(ep->config);
@@ -181,7 +191,9 @@ static alk_err start_spawner(struct alk_endpoint *ep, char **ret_message)
     struct alk_spawner_options o = {.mem = ep->mem,
                                     .handlers = ep->router.handlers,
                                     .handler_count = ep->router.count,
-                                    .data_dir = ep->datadir->path};
+                                    .data_dir = ep->datadir->path,
+                                    .forget = forget_config,
+                                    .forget_ctx = ep};
     const char *exec_users[ALK_SPAWN_USERS_MAX + 1];
     if (ep->is_root) { /* nobody else can change users */
         find_exec_users(alk_config_reload_current(ep->config), exec_users);

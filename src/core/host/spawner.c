@@ -119,6 +119,9 @@ _Noreturn static void run_spawner(const struct alk_spawner_options *options,
         .is_separate = geteuid() == 0,
         .fd = fd,
     };
+    if (options->forget != NULL) {
+        options->forget(options->forget_ctx);
+    }
     alk_spawner_main(&m);
 }
 

@@ -49,6 +49,10 @@ struct alk_spawner_options {
     const char *const *exec_users; /* NULL-terminated: further users that programs may name */
     const char *data_dir;          /* what hosts must not reach; NULL: nothing */
     unsigned processes_max;        /* limits.hosts; 0: 200 */
+    /* Called first in the new process: it wipes what that one must not know, and
+     * nothing of these options. NULL: nothing. */
+    void (*forget)(void *ctx);
+    void *forget_ctx;
 };
 
 /* Forks. ALK_E_NOENT: a user does not exist. ALK_E_PERM: a user is named that is

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* alknet reload, alknet config check|reference */
 #include "commands.h"
+#include "keyring.h"
 #include "state.h"
 
 #include "base/buf.h"
@@ -17,9 +18,9 @@ static int fail_there_too(struct cli *cli, const struct cli_args *args)
     struct yyjson_val *out = NULL;
     char why[65536] = "";
 
-    bool is_reloaded = cli_state_where(cli, args, &state) &&
-                       cli_state_ask(&state, "node/reload", alk_span_str(""), why, sizeof why, &doc,
-                                     &out) == ALK_OK;
+    bool is_reloaded =
+        cli_state_where(cli, args, &state) && cli_state_ask(&state, "node/reload", alk_span_str(""),
+                                                            why, sizeof why, &doc, &out) == ALK_OK;
     yyjson_doc_free(doc);
     cli_state_close(&state);
     return is_reloaded ? cli_fail(cli, CLI_FAILED,
@@ -35,8 +36,9 @@ static int run_reload(struct cli *cli, const struct cli_args *args)
     char why[65536] = "";
 
     /* Where the node is stands in the file: when that is wrong, the errors are the same
-     * ones that the node would tell, with those of the services. */
-    int rc = cli_state_open(cli, args, true, &state);
+     * ones that the node would tell. Its services are left to the node: their encrypted
+     * values may be none of ours to open. */
+    int rc = cli_state_open(cli, args, false, &state);
     if (rc != CLI_OK) {
         cli_state_close(&state);
         return state.config_file[0] == '\0' ? rc : fail_there_too(cli, args);
@@ -130,7 +132,7 @@ static const struct cli_command config_check = {
     .summary = "look for mistakes in the configuration",
     .purpose = "Reads the configuration as the node would and prints every mistake with its line "
                "and a caret below the place. Certificates and addresses are not tried.",
-    .sets = {cli_state_opts},
+    .sets = {cli_state_opts, cli_key_opts},
     .examples = (const struct cli_example[]){{"alknet config check --config new.yaml",
                                               "before it is put in its place"},
                                              {NULL, NULL}},

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define COMMENT "alknet"
+#define TAG     "!encrypted " /* of a value in a configuration */
 
 static int put_err(struct cli *cli, alksec_err err)
 {
@@ -293,12 +294,25 @@ static int run_encrypt(struct cli *cli, const struct cli_args *args)
     return rc;
 }
 
+/* Leaves out the tag before a value that comes from a configuration. */
+static bool take_tag(struct value *v)
+{
+    struct alk_span in = alk_span(v->in.p, v->in.n);
+    if (!alk_span_starts(in, ALK_LIT(TAG))) {
+        return false;
+    }
+    in = alk_span_tail(in, sizeof TAG - 1);
+    v->in = (struct alksec_span){in.p, in.n};
+    return true;
+}
+
 static int run_decrypt(struct cli *cli, const struct cli_args *args)
 {
     struct value v;
     size_t n = 0;
     int rc = open_value(cli, args, "Encrypted value: ", &v);
     if (rc == CLI_OK) {
+        (void)take_tag(&v);
         rc = put_err(cli, alksec_vault_decrypt(v.s.vault, 0, v.in, v.context, (uint8_t *)v.out,
                                                v.out_size, &n));
     }
@@ -313,16 +327,18 @@ static int run_decrypt(struct cli *cli, const struct cli_args *args)
 static int run_rotate(struct cli *cli, const struct cli_args *args)
 {
     struct value v;
+    bool has_tag = false;
     if (!cli_has(args, "version")) {
         return cli_usage(cli->err, args, "to which version? Say --version N");
     }
     int rc = open_value(cli, args, "Encrypted value: ", &v);
     if (rc == CLI_OK) {
+        has_tag = take_tag(&v);
         rc = put_err(cli, alksec_vault_rotate(v.s.vault, 0, (uint32_t)v.version, v.in, v.out,
                                               v.out_size, NULL));
     }
     if (rc == CLI_OK) {
-        (void)fprintf(cli->out, "%s\n", v.out);
+        (void)fprintf(cli->out, "%s%s\n", has_tag ? TAG : "", v.out);
     }
     close_value(&v);
     return rc;
@@ -366,7 +382,7 @@ static const struct cli_opt version_opts[] = {
     {.name = "context",
      .value = "TEXT",
      .help = "Bind the value to a place, for a value of the configuration its path, as "
-             "services.http.token: elsewhere it does not open."},
+             "services.custom[0].exec[1]: elsewhere it does not open."},
     {.name = NULL}};
 static const struct cli_opt rotate_opts[] = {
     {.name = "version",
@@ -443,21 +459,23 @@ static const struct cli_command secret_encrypt = {
     .summary = "encrypt a value",
     .purpose =
         "Encrypts a value that cannot be derived, such as a password of another service, "
-        "under a key from the phrase. The result is one line of JSON that may stand in a "
-        "configuration behind !encrypted. One line break at the end of the value is dropped.",
+        "under a key from the phrase. The result is one line of JSON. In a configuration it stands "
+        "behind a tag, as `token: !encrypted {...}`, and must have been made with the full name "
+        "of the value as its --context. One line break at the end of the value is dropped.",
     .sets = {version_opts, cli_secret_opts},
     .args = file_arg,
     .examples =
         (const struct cli_example[]){
-            {"alknet secret encrypt --context services.http.token", "asks for phrase and value"},
+            {"alknet secret encrypt --context services.x.token", "asks for phrase and value"},
             {"alknet secret encrypt --phrase-file phrase.txt password.txt", "asks for nothing"},
             {NULL, NULL}},
     .run = run_encrypt};
 static const struct cli_command secret_decrypt = {
     .name = "decrypt",
     .summary = "decrypt a value",
-    .purpose = "Opens an encrypted value with the key of the version that it names. A wrong phrase "
-               "and a changed value look the same.",
+    .purpose = "Opens an encrypted value, as it was printed or with its tag from a configuration, "
+               "with the key of the version that it names. A wrong phrase and a changed value look "
+               "the same.",
     .sets = {context_opts, cli_secret_opts},
     .args = file_arg,
     .examples = (const struct cli_example[]){{"alknet secret decrypt value.json", "open one"},
@@ -467,7 +485,7 @@ static const struct cli_command secret_rotate = {
     .name = "rotate",
     .summary = "encrypt a value under another version",
     .purpose = "Opens an encrypted value and encrypts it again under another version of the key, "
-               "with the same context.",
+               "with the same context. A tag before it stays.",
     .sets = {rotate_opts, cli_secret_opts},
     .args = file_arg,
     .examples =

@@ -80,3 +80,71 @@ alk_err cli_key_print_encryption(uint32_t version, const uint8_t key[static 32],
     alk_wipe(text, sizeof text);
     return ret->err;
 }
+
+static alk_err refuse(size_t line, const char *text, char *why, size_t why_size)
+{
+    (void)snprintf(why, why_size, "line %zu %s", line, text);
+    return ALK_E_MALFORMED;
+}
+
+static alk_err parse_line(struct alk_span text, size_t line, struct cli_keys *ret, char *why,
+                          size_t why_size)
+{
+    struct alksec_path path;
+    uint64_t version = 0;
+    size_t n = 0;
+    struct alk_span word = alk_span_cut(&text, ' '), number = alk_span_cut(&text, ' ');
+    bool is_number = alk_span_u64(number, UINT32_MAX, &version) && number.p[0] != '0';
+
+    if (!alk_span_is(word, WORD) || !is_number || text.n != ALK_BASE64_SIZE(32) - 1) {
+        return refuse(line, "is not: " WORD " VERSION KEY", why, why_size);
+    }
+    if (alksec_path_encryption((uint32_t)version, &path) != ALKSEC_OK) {
+        return refuse(line, "has a version that no key can have", why, why_size);
+    }
+    if (cli_keys_find(ret, (uint32_t)version) != NULL) {
+        return refuse(line, "has a version that stands there twice", why, why_size);
+    }
+    if (ret->count == CLI_KEYS_MAX) {
+        return refuse(line, "is one key too many", why, why_size);
+    }
+    if (alk_unbase64(text, ret->keys[ret->count].key, 32, &n) != ALK_OK || n != 32) {
+        return refuse(line, "has no key in base64", why, why_size);
+    }
+    ret->keys[ret->count++].version = (uint32_t)version;
+    return ALK_OK;
+}
+
+alk_err cli_keys_parse(struct alk_span text, struct cli_keys *ret, char *why, size_t why_size)
+{
+    alk_err err = ALK_OK;
+
+    alk_wipe(ret, sizeof *ret);
+    for (size_t line = 1; text.n > 0 && err == ALK_OK; line++) {
+        struct alk_span one = alk_span_cut(&text, '\n');
+        if (one.n > 0 && one.p[one.n - 1] == '\r') {
+            one.n--;
+        }
+        if (one.n > 0 && one.p[0] != '#') {
+            err = parse_line(one, line, ret, why, why_size);
+        }
+    }
+    if (err == ALK_OK && ret->count == 0) {
+        (void)snprintf(why, why_size, "there is no key in it");
+        err = ALK_E_MALFORMED;
+    }
+    if (err != ALK_OK) {
+        alk_wipe(ret, sizeof *ret);
+    }
+    return err;
+}
+
+const uint8_t *cli_keys_find(const struct cli_keys *keys, uint32_t version)
+{
+    for (size_t i = 0; i < keys->count; i++) {
+        if (keys->keys[i].version == version) {
+            return keys->keys[i].key;
+        }
+    }
+    return NULL;
+}

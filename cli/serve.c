@@ -2,6 +2,7 @@
 /* alknet serve: the node itself. */
 #include "commands.h"
 #include "ident.h"
+#include "keyring.h"
 #include "node.h"
 #include "node_ops.h"
 #include "state.h"
@@ -22,7 +23,15 @@ struct serve {
     const char *listen[LISTEN_MAX + 1];
     struct alk_endpoint *ep;
     struct alk_admin *admin;
+    struct cli_keyring *keys;
 };
+
+/* The keys of encrypted values are read before root is given up. */
+static int read_keys(struct serve *s, const struct cli_args *args)
+{
+    int rc = cli_keyring_new(s->cli, args, &s->keys);
+    return rc == CLI_OK ? cli_keyring_load(s->keys) : rc;
+}
 
 static int read_options(struct serve *s, const struct cli_args *args,
                         struct alk_endpoint_options *o)
@@ -30,6 +39,9 @@ static int read_options(struct serve *s, const struct cli_args *args,
     uint64_t loops = 0;
     int rc = cli_config_file(s->cli, args, s->config, sizeof s->config);
 
+    if (rc == CLI_OK) {
+        rc = read_keys(s, args);
+    }
     if (rc != CLI_OK) {
         return rc;
     }
@@ -50,6 +62,7 @@ static int read_options(struct serve *s, const struct cli_args *args,
                                        .listen = n > 0 ? s->listen : NULL,
                                        .loops = (unsigned)loops,
                                        .watch_config = true,
+                                       .opener = cli_keyring_opener(s->keys),
                                        .keylog_file = cli_get(args, "keylog"),
                                        .qlog_dir = cli_get(args, "qlog")};
     return CLI_OK;
@@ -187,6 +200,7 @@ static int run_serve(struct cli *cli, const struct cli_args *args)
     }
     alk_admin_free(s.admin);
     alk_endpoint_free(s.ep);
+    cli_keyring_free(s.keys);
     return rc;
 }
 
@@ -217,7 +231,9 @@ static const struct cli_section serve_sections[] = {
     {"FILES",
      "In the data directory: `node.key`, the node's private key; `node.secret`; `alknet.db`, peers "
      "and tokens; `rotations`, statements of key rotation; `admin.sock`, through which the other "
-     "commands talk to the node; `lock`, held while it runs."},
+     "commands talk to the node; `lock`, held while it runs; `encryption.key`, if there is one, "
+     "the "
+     "keys of encrypted values."},
     {NULL, NULL}};
 
 const struct cli_command cli_serve_command = {
@@ -229,7 +245,7 @@ const struct cli_command cli_serve_command = {
         "and TCP; the ALPN that a client names decides which service it gets. Without any "
         "configuration it makes a key and serves on 127.0.0.1:4433. On standard output it prints "
         "its address and one line per service to try; the log goes to standard error.",
-    .sets = {cli_state_opts, serve_opts},
+    .sets = {cli_state_opts, cli_key_opts, serve_opts},
     .sections = serve_sections,
     .examples =
         (const struct cli_example[]){

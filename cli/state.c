@@ -13,6 +13,7 @@
 #include "core/store/auth_ops.h"
 #include "core/store/file.h"
 #include "git/git.h"
+#include "keyring.h"
 #include "probe/probe.h"
 
 #include <errno.h>
@@ -83,9 +84,11 @@ int cli_config_file(struct cli *cli, const struct cli_args *args, char *ret, siz
     return rc;
 }
 
-static int load(struct cli_state *s, const struct cli_args *args, bool with_services, bool is_quiet,
-                struct alk_span text)
+/* Without an opener nothing is printed. */
+static int load(struct cli_state *s, const struct cli_args *args, bool with_services,
+                const struct alk_conf_opener *opener, struct alk_span text)
 {
+    bool is_quiet = opener == NULL;
     struct alk_conf_errors errors = {.text = NULL};
     char base[PATH_MAX], fallback[PATH_MAX], dir[PATH_MAX];
     const char *given = cli_get(args, "dir");
@@ -109,7 +112,8 @@ static int load(struct cli_state *s, const struct cli_args *args, bool with_serv
         .base_dir = slash != NULL && slash != s->config_file ? base : "/",
         .default_data_dir = has_fallback ? fallback : "/var/lib/alknet",
         .data_dir = given != NULL ? dir : NULL,
-        .ignore_services = !with_services};
+        .ignore_services = !with_services,
+        .opener = opener};
     o.handlers = cli_handlers(&o.handler_count);
     alk_err err = alk_config_load(&o, &errors, &s->fixed, &s->config);
     int rc = err == ALK_OK ? CLI_OK : CLI_FAILED;
@@ -125,10 +129,14 @@ static int load(struct cli_state *s, const struct cli_args *args, bool with_serv
 int cli_state_open(struct cli *cli, const struct cli_args *args, bool with_services,
                    struct cli_state *ret)
 {
+    struct cli_keyring *ring = NULL;
     struct alk_buf text;
 
     *ret = (struct cli_state){.cli = cli};
     int rc = cli_config_file(cli, args, ret->config_file, sizeof ret->config_file);
+    if (rc == CLI_OK) {
+        rc = cli_keyring_new(cli, args, &ring);
+    }
     if (rc != CLI_OK) {
         return rc;
     }
@@ -138,9 +146,10 @@ int cli_state_open(struct cli *cli, const struct cli_args *args, bool with_servi
         rc = cli_fail(cli, CLI_FAILED, "cannot read %s: %s", ret->config_file,
                       errno != 0 ? strerror(errno) : "it is larger than 1 MiB");
     } else {
-        rc = load(ret, args, with_services, false, alk_buf_span(&text));
+        rc = load(ret, args, with_services, cli_keyring_opener(ring), alk_buf_span(&text));
     }
     alk_buf_fini(&text);
+    cli_keyring_free(ring);
     return rc;
 }
 
@@ -169,7 +178,7 @@ bool cli_state_where(struct cli *cli, const struct cli_args *args, struct cli_st
         is_known = alk_file_read(ret->config_file, ALK_CONF_TEXT_MAX, &text) == ALK_OK;
     }
     is_known =
-        is_known && load(ret, args, false, true, data_dir_line(alk_buf_span(&text))) == CLI_OK;
+        is_known && load(ret, args, false, NULL, data_dir_line(alk_buf_span(&text))) == CLI_OK;
     alk_buf_fini(&text);
     return is_known;
 }

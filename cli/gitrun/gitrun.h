@@ -68,6 +68,27 @@ void gh_env_hook(const struct gh_options *o);
 /* Directory of this program's file, without a slash at its end. */
 const char *gh_own_dir(void);
 
+/* --- for hooks: hook.c, capture.c, cert.c, signed.c ------------------------------------- */
+
+/* Refuses the push: the text is for the pusher. */
+noreturn void gh_decline(const char *text);
+/* A file in memory with this text, to be read from its beginning. */
+int gh_memory_file(struct alk_span text);
+/* Runs git with this input and appends what it prints to ret. False: it failed, or said more
+ * than ret holds. */
+bool gh_capture(const char *const *argv, struct alk_span input, struct alk_buf *ret);
+/* The certificate of this push; false: it has none. ret: fini in any case. */
+bool gh_cert_read(struct alk_buf *ret);
+/* Declines the push when it has a certificate that is not right. */
+void gh_cert_check(void);
+/* Appends the certificate to the repository's file of them. */
+void gh_cert_keep(void);
+/* Declines the push when a commit on a protected ref is not signed. */
+void gh_signed_check(struct alk_span lines);
+struct alk_key_names;
+/* "word name name ..." */
+void gh_put_names(struct alk_buf *b, const char *word, const struct alk_key_names *names);
+
 /* --- subcommands ------------------------------------------------------------------------ */
 
 int gh_serve(const struct gh_options *o);

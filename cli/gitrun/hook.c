@@ -7,8 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define LINES_BYTES_MAX ((size_t)64 << 20) /* of the refs of one push */
@@ -19,9 +17,17 @@ static const char *env(const char *name)
     return value == NULL ? "" : value;
 }
 
-static noreturn void decline(const char *text)
+/* Also for the audit log, once the node knows of this push. */
+static bool has_begun;
+
+noreturn void gh_decline(const char *text)
 {
+    char message[1024];
+    int n = snprintf(message, sizeof message, "declined %s", text);
     (void)fprintf(stderr, "%s\n", text);
+    if (has_begun && n > 0) {
+        gh_tell(alk_span(message, strlen(message)));
+    }
     gh_exit(1);
 }
 
@@ -79,17 +85,9 @@ static int run_own(const char *name, struct alk_span lines)
 {
     char word[64];
     char *argv[] = {word, NULL};
-    int fd = memfd_create("refs", MFD_CLOEXEC);
     (void)snprintf(word, sizeof word, "%s", name);
-    while (fd >= 0 && lines.n > 0) {
-        ssize_t n = write(fd, lines.p, lines.n);
-        if (n <= 0) {
-            gh_die("no memory for the refs");
-        }
-        lines = alk_span_tail(lines, (size_t)n);
-    }
-    if (fd < 0 || lseek(fd, 0, SEEK_SET) != 0 || dup2(fd, STDIN_FILENO) < 0) {
-        gh_die("no memory for the refs");
+    if (dup2(gh_memory_file(lines), STDIN_FILENO) < 0) {
+        gh_die("no memory");
     }
     return gh_own_hook(name, argv);
 }
@@ -104,6 +102,7 @@ int gh_post_receive(void)
     gh_tell(ALK_LIT("after"));
     gh_tell_refs(alk_buf_span(&lines));
     gh_tell(ALK_LIT("end"));
+    gh_cert_keep();
     int rc = run_own("post-receive", alk_buf_span(&lines));
     alk_buf_fini(&lines);
     return rc;
@@ -119,12 +118,15 @@ int gh_pre_receive(void)
     (void)signal(SIGPIPE, SIG_IGN);
     read_lines(&lines);
     if (!gh_ask(ALK_LIT("begin"), "go", text, sizeof text, &why)) {
-        decline(why);
+        gh_decline(why);
     }
+    has_begun = true;
+    gh_cert_check();
     gh_tell_refs(alk_buf_span(&lines));
     if (!gh_ask(ALK_LIT("check"), "ok", text, sizeof text, &why)) {
-        decline(why);
+        gh_decline(why);
     }
+    gh_signed_check(alk_buf_span(&lines));
     int rc = run_own("pre-receive", alk_buf_span(&lines));
     alk_buf_fini(&lines);
     return rc;

@@ -7,6 +7,7 @@
  *                   refs LF (OLD NEW REF LF)*     any number of times
  *                   check                       > ok | no TEXT
  *                   author NAME...              > ok ID | no TEXT   of a commit's key
+ *                   declined TEXT                 at any time: it is refused, this is why
  *     post-receive  after
  *                   refs ...
  *                   end
@@ -58,11 +59,26 @@ static void give_up(struct alk_git_session *s, const char *what)
     alk_attached_abandon(s->run, ALK_CODE_INTERNAL);
 }
 
+/* By whose rights: with a certificate alone, its signer's. */
+static const struct alk_identity *pusher(const struct alk_git_push *p)
+{
+    return p->who != NULL ? p->who : p->signer;
+}
+
+/* The hook says it to the pusher, and then that it has declined. */
 static void refuse(struct alk_git_session *s, const char *text)
 {
-    const struct alk_git_push *p = &s->push;
-    alk_git_audit(s, p->who != NULL ? p->who : p->signer, false, text);
     answer(s, "no %s", text);
+}
+
+static void on_declined(struct alk_git_session *s, struct alk_span text)
+{
+    char why[256];
+    (void)snprintf(why, sizeof why, ALK_SPAN_FMT, ALK_SPAN_ARG(alk_span_head(text, 255)));
+    alk_git_audit(s, pusher(&s->push), false, why);
+    alk_git_say(s->service, ALK_LOG_INFO, s->log_id, "a push to %s was declined: %s", s->repo.name,
+                why);
+    s->push.is_checked = false;
 }
 
 /* --- begin -------------------------------------------------------------------------------- */
@@ -180,12 +196,6 @@ static void on_author_known(void *ctx, alk_err err, const struct alk_identity *i
 
 /* --- refs ---------------------------------------------------------------------------------- */
 
-/* By whose rights: with a certificate alone, its signer's. */
-static const struct alk_identity *pusher(const struct alk_git_push *p)
-{
-    return p->who != NULL ? p->who : p->signer;
-}
-
 static void check_ref(struct alk_git_session *s, const struct alk_git_command *c)
 {
     struct alk_git_push *p = &s->push;
@@ -229,9 +239,6 @@ static void on_check(struct alk_git_session *s)
         return;
     }
     p->is_checked = true;
-    (void)snprintf(text, sizeof text, "%zu refs%s", p->ref_count,
-                   p->signer == NULL ? "" : ", signed");
-    alk_git_audit(s, pusher(p), true, text);
     answer(s, "ok");
 }
 
@@ -239,8 +246,10 @@ static void on_check(struct alk_git_session *s)
 static void on_pushed(struct alk_git_session *s)
 {
     const struct alk_git_push *p = &s->push;
-    alk_git_say(s->service, ALK_LOG_INFO, s->log_id, "%zu refs of %s changed", p->ref_count,
-                s->repo.name);
+    char text[64];
+    (void)snprintf(text, sizeof text, "%zu refs changed%s", p->ref_count,
+                   p->signer == NULL ? "" : ", signed");
+    alk_git_audit(s, pusher(p), true, text);
 }
 
 /* --- messages ------------------------------------------------------------------------------- */
@@ -282,6 +291,10 @@ static bool on_statement(struct alk_git_session *s, struct alk_span m)
     bool is_before = p->has_begun && !p->is_checked;
     if ((is_before || p->is_after) && is_word(&m, ALK_LIT("refs\n"))) {
         on_refs(s, m);
+        return true;
+    }
+    if (p->has_begun && !p->is_after && is_word(&m, ALK_LIT("declined "))) {
+        on_declined(s, m);
         return true;
     }
     if (p->is_checked && !p->is_after && alk_span_is(m, "after")) {

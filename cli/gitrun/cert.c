@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Push certificates: who says that he pushes this, here and now? git has put the
+ * certificate's text into an object and compared its nonce; everything else is ours. */
+#include "gitrun.h"
+
+#include "core/auth/fingerprint.h"
+#include "git/proto/pushcert.h"
+#include "git/pushee.h"
+#include "git/sshsig_verify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CERT_MAX  ((size_t)32 << 20) /* as ALK_GIT_RECEIVE_BYTES_MAX */
+#define CERT_FILE "alknet-push-certs"
+
+static const char *env(const char *name)
+{
+    const char *value = getenv(name);
+    return value == NULL ? "" : value;
+}
+
+bool gh_cert_read(struct alk_buf *ret)
+{
+    const char *id = env("GIT_PUSH_CERT");
+    alk_buf_init(ret, NULL, CERT_MAX + 65536);
+    if (id[0] == '\0') {
+        return false;
+    }
+    const char *const argv[] = {"git", "cat-file", "blob", id, NULL};
+    if (!alk_git_id_is_valid(alk_span_str(id)) || !gh_capture(argv, (struct alk_span){0}, ret)) {
+        gh_decline("the certificate of this push cannot be read");
+    }
+    return true;
+}
+
+static const char *nonce_problem(void)
+{
+    const char *status = env("GIT_PUSH_CERT_NONCE_STATUS");
+    if (strcmp(status, "OK") == 0) {
+        return NULL;
+    }
+    if (env("GIT_PUSH_CERT_NONCE")[0] == '\0') { /* we gave none */
+        return "push certificates are not taken here";
+    }
+    if (strcmp(status, "MISSING") == 0) {
+        return "the certificate has no nonce";
+    }
+    return "the nonce of the certificate was not made for this push";
+}
+
+/* What stands in the way of believing it; NULL: nothing. */
+static const char *problem_of(struct alk_span text, struct alk_key_names *ret)
+{
+    struct alk_git_pushcert cert;
+    alk_err err = alk_git_pushcert_parse(text, &cert);
+    if (err == ALK_E_UNSUPPORTED) {
+        return "the certificate is not signed with an SSH key (git config gpg.format ssh)";
+    }
+    if (err != ALK_OK) {
+        return "the certificate cannot be understood";
+    }
+    const char *problem = nonce_problem();
+    if (problem != NULL) {
+        return problem;
+    }
+    if (!alk_span_is(cert.nonce, env("GIT_PUSH_CERT_NONCE"))) {
+        return "the nonce of the certificate was not made for this push";
+    }
+    if (!alk_git_pushee_is(cert.pushee, alk_span_str(env("ALKNET_GIT_REPO")),
+                           alk_span_str(env("ALKNET_GIT_KEY")))) {
+        return "the certificate was made for another repository";
+    }
+    if (alk_git_sshsig_check(NULL, cert.signature, &cert.signed_text, 1, ret) != ALK_OK) {
+        return "the signature of the certificate is not good";
+    }
+    return NULL;
+}
+
+void gh_put_names(struct alk_buf *b, const char *word, const struct alk_key_names *names)
+{
+    (void)alk_buf_put_str(b, word);
+    for (size_t i = 0; i < names->count; i++) {
+        (void)alk_buf_printf(b, " %s", names->name[i]);
+    }
+}
+
+void gh_cert_check(void)
+{
+    struct alk_key_names names = {.count = 0};
+    struct alk_buf text, message;
+    char answer[1024];
+    const char *rest;
+    if (!gh_cert_read(&text)) {
+        return;
+    }
+    const char *problem = problem_of(alk_buf_span(&text), &names);
+    if (problem != NULL) {
+        gh_decline(problem);
+    }
+    alk_buf_init(&message, NULL, 2048);
+    gh_put_names(&message, "signer", &names);
+    if (!gh_ask(alk_buf_span(&message), "ok", answer, sizeof answer, &rest)) {
+        gh_decline(rest);
+    }
+    alk_buf_fini(&message);
+    alk_buf_fini(&text);
+}
+
+/* One write, so that pushes at one time do not mix. */
+void gh_cert_keep(void)
+{
+    struct alk_buf text, record;
+    char when[40];
+    struct tm tm;
+    time_t now = time(NULL);
+    if (!gh_cert_read(&text)) {
+        return;
+    }
+    if (gmtime_r(&now, &tm) == NULL ||
+        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+        when[0] = '\0';
+    }
+    alk_buf_init(&record, NULL, CERT_MAX + 65536 + 128);
+    (void)alk_buf_printf(&record, "# accepted %s\n", when);
+    (void)alk_buf_put(&record, alk_buf_span(&text));
+    (void)alk_buf_put_str(&record, "\n");
+    int fd = open(CERT_FILE, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+    ssize_t n = fd < 0 ? -1 : write(fd, record.p + record.at, alk_buf_len(&record));
+    if (record.err != ALK_OK || n != (ssize_t)alk_buf_len(&record) || fsync(fd) != 0) {
+        (void)fprintf(stderr, "the certificate could not be kept: %s\n", strerror(errno));
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    alk_buf_fini(&record);
+    alk_buf_fini(&text);
+}

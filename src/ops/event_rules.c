@@ -191,6 +191,12 @@ bool alk_event_rule_resource(const struct alk_event_rule *rule, struct alk_span 
     return ret->n > 0 && alk_span_find(*ret, '\\') == ret->n;
 }
 
+bool alk_event_rule_is_open(const struct alk_event_rule *rule, struct alk_span data)
+{
+    struct alk_span value;
+    return rule->open.n > 0 && member_of(data, rule->open, &value) && alk_span_is(value, "true");
+}
+
 /* --- making -------------------------------------------------------------------- */
 
 struct maker {
@@ -275,13 +281,50 @@ static alk_err read_rule(const struct maker *m, const struct alk_conf *conf,
     return read_resource(m, alk_conf_get(conf, "resource"), match, rule);
 }
 
+/* Where repositories are changed is nobody's to tell but the node's, and nobody's to hear who
+ * could not look for himself. */
+static void guard_pushes(struct alk_event_rule *rule)
+{
+    rule->publish = (struct alk_event_who){.count = 0};
+    rule->type = ALK_LIT("repo");
+    rule->action = ALK_LIT("read");
+    rule->token = 0;
+    rule->member = ALK_LIT("repository");
+    rule->open = ALK_LIT("public");
+}
+
+static bool is_pushes(const struct alk_conf *topic)
+{
+    return strcmp(alk_conf_get_str(topic, "match"), ALK_EVENT_GIT_PUSH) == 0;
+}
+
+/* Ours, unless there is one of the configuration for this very topic. */
+static alk_err add_pushes(struct alk_event_rules *rules, const struct alk_conf *topics)
+{
+    struct alk_event_rule *rule = &rules->list[rules->count];
+    for (size_t i = 0; i < alk_conf_count(topics); i++) {
+        if (is_pushes(alk_conf_at(topics, i))) {
+            return ALK_OK;
+        }
+    }
+    rule->match = ALK_LIT(ALK_EVENT_GIT_PUSH);
+    rule->subscribe = (struct alk_event_who){.count = 1, .scopes = {ALK_EVENT_SCOPE_LISTEN}};
+    guard_pushes(rule);
+    rules->count++;
+    return alk_topic_parse_pattern(rule->match, &rule->parsed);
+}
+
 static alk_err read_rules(const struct maker *m, const struct alk_conf *topics)
 {
     struct alk_event_rules *rules = m->rules;
     for (size_t i = 0; i < alk_conf_count(topics); i++) {
-        struct alk_event_rule *rule = &rules->list[i];
+        size_t at = rules->count;
+        struct alk_event_rule *rule = &rules->list[at];
         ALK_TRY(read_rule(m, alk_conf_at(topics, i), rule));
-        for (size_t k = 0; k < i; k++) {
+        if (is_pushes(alk_conf_at(topics, i))) {
+            guard_pushes(rule);
+        }
+        for (size_t k = 0; k < at; k++) {
             if (alk_topic_covers(rules->list[k].match, rule->match)) {
                 return refuse(m, alk_conf_get_str(alk_conf_at(topics, i), "match"),
                               "a rule before it matches all of its topics");
@@ -321,19 +364,22 @@ alk_err alk_event_rules_new(const struct alk_mem *mem, const struct alk_conf *co
     ALK_ASSERT(n <= ALK_EVENT_RULES_MAX);
     struct alk_event_rules *rules =
         alk_zalloc(mem, 1,
-                   sizeof(*rules) + (n + 1) * sizeof(struct alk_event_rule) +
+                   sizeof(*rules) + (n + 2) * sizeof(struct alk_event_rule) +
                        n * sizeof(struct alk_event_retain));
     if (rules == NULL) {
         return ALK_E_NOMEM;
     }
     atomic_init(&rules->refs, 1);
     rules->mem = mem;
-    rules->retains = (struct alk_event_retain *)(void *)&rules->list[n + 1];
+    rules->retains = (struct alk_event_retain *)(void *)&rules->list[n + 2];
     rules->conf = alk_conf_ref(conf);
     rules->generation = generation;
     read_limits(rules, conf);
     struct maker m = {rules, why, why_size};
-    alk_err err = read_rules(&m, topics);
+    alk_err err = add_pushes(rules, topics);
+    if (err == ALK_OK) {
+        err = read_rules(&m, topics);
+    }
     if (err != ALK_OK) {
         alk_event_rules_unref(rules);
         return err;

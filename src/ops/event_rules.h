@@ -2,7 +2,10 @@
 /* ops/event_rules.h - the settings of pub/sub: which topics are durable, who may
  * publish and who may listen.
  *
- * A topic belongs to the first rule in order whose pattern matches it. Behind the last
+ * A topic belongs to the first rule in order whose pattern matches it. Before the first one
+ * stands a rule of ours for the topic git.push, unless the configuration has one for just
+ * this topic: only the node publishes there, and an event is for those who may read the repository,
+ * whatever the configuration says. Behind the last
  * one stands a rule of ours for everything: not durable, publishing with the scope
  * events:publish, listening with events:subscribe. A rule that does not say who may do
  * a thing says the same. Immutable, counted, shared by all threads.
@@ -20,6 +23,7 @@
 #define ALK_EVENT_SCOPES_MAX    16
 #define ALK_EVENT_SCOPE_PUBLISH "events:publish"
 #define ALK_EVENT_SCOPE_LISTEN  "events:subscribe"
+#define ALK_EVENT_GIT_PUSH      "git.push"
 
 /* Who may: one of the scopes; any identity; nobody but the node itself. */
 struct alk_event_who {
@@ -39,6 +43,7 @@ struct alk_event_rule {
     struct alk_span type, action;
     uint32_t token;         /* from 1; 0: member */
     struct alk_span member; /* names of nested members, parted by '/' */
+    struct alk_span open;   /* member of the data: true means that everybody has the grant */
 };
 
 struct alk_event_rules; /* counted */
@@ -82,5 +87,7 @@ bool alk_event_rules_allow(const struct alk_event_rules *rules, struct alk_span 
 bool alk_event_rule_resource(const struct alk_event_rule *rule, struct alk_span topic,
                              const struct alk_topic *parsed, struct alk_span data,
                              struct alk_span *ret);
+/* Whether the event says that it is for everybody who may listen. */
+bool alk_event_rule_is_open(const struct alk_event_rule *rule, struct alk_span data);
 
 #endif

@@ -22,6 +22,7 @@
 #include "ops/event_rules.h"
 
 struct alk_events;
+struct alk_ops;
 
 struct alk_events_options {
     const struct alk_mem *mem; /* safe from every thread */
@@ -118,6 +119,13 @@ ALK_NODISCARD alk_err alk_events_subscribe(struct alk_events *e, const struct al
 void alk_event_sub_writable(struct alk_event_sub *sub);
 /* No further call. */
 void alk_event_sub_cancel(struct alk_event_sub *sub);
+
+/* --- finding it ------------------------------------------------------------------- */
+
+/* The hub of a registry: for services beside `call`, which publish events of their own. set
+ * takes a reference, NULL forgets; the other gives one, or NULL. From every thread. */
+void alk_ops_set_events(struct alk_ops *ops, struct alk_events *e);
+struct alk_events *alk_ops_events(struct alk_ops *ops);
 
 /* --- looking --------------------------------------------------------------------- */
 

@@ -38,6 +38,9 @@ static alk_err start(const struct alk_part_env *env, char *why, size_t why_size,
     if (err == ALK_OK) {
         err = alk_events_add_ops(p->hub, p->ops, why, why_size);
     }
+    if (err == ALK_OK) {
+        alk_ops_set_events(p->ops, p->hub);
+    }
     if (err != ALK_OK) {
         alk_events_unref(p->hub);
         alk_free(p->mem, p);
@@ -109,6 +112,7 @@ static void stop(void *part)
 {
     struct part *p = part;
     alk_events_remove_ops(p->ops);
+    alk_ops_set_events(p->ops, NULL);
     alk_events_stop(p->hub);
     alk_events_unref(p->hub);
     alk_free(p->mem, p);

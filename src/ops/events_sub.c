@@ -123,9 +123,10 @@ bool alk_event_sub_may(struct alk_event_sub *sub, const struct alk_event *ev, si
     }
     const struct alk_event_rule *r = alk_event_rules_at(sub->loop->rules, rule);
     struct alk_span name;
-    return r->type.n == 0 || (alk_event_rule_resource(r, alk_event_topic(ev), &ev->parsed,
-                                                      alk_event_data(ev), &name) &&
-                              sub->sink->may(sub->ctx, r->type, name, r->action));
+    return r->type.n == 0 || alk_event_rule_is_open(r, alk_event_data(ev)) ||
+           (alk_event_rule_resource(r, alk_event_topic(ev), &ev->parsed, alk_event_data(ev),
+                                    &name) &&
+            sub->sink->may(sub->ctx, r->type, name, r->action));
 }
 
 /* --- sending ---------------------------------------------------------------------------- */

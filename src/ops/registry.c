@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "core/io/rand.h"
+#include "ops/events.h"
 
 #include <stdio.h>
 
@@ -436,6 +437,7 @@ void alk_ops_free(struct alk_ops *ops)
     }
     alk_ops_set_audit(ops, NULL, NULL); /* whoever listens goes with the owner */
     alk_ops_set_log(ops, NULL, NULL);
+    alk_ops_set_events(ops, NULL);
     alk_ops_unref(ops);
 }
 
@@ -483,4 +485,21 @@ void alk_ops_complain(struct alk_ops *ops, const char *op, const char *what)
         ops->log(ops->log_ctx, ALK_LOG_ERROR, "ops", line);
     }
     (void)pthread_rwlock_unlock(&ops->lock);
+}
+
+void alk_ops_set_events(struct alk_ops *ops, struct alk_events *e)
+{
+    (void)pthread_rwlock_wrlock(&ops->lock);
+    struct alk_events *old = ops->events;
+    ops->events = e == NULL ? NULL : alk_events_ref(e);
+    (void)pthread_rwlock_unlock(&ops->lock);
+    alk_events_unref(old);
+}
+
+struct alk_events *alk_ops_events(struct alk_ops *ops)
+{
+    (void)pthread_rwlock_rdlock(&ops->lock);
+    struct alk_events *e = ops->events == NULL ? NULL : alk_events_ref(ops->events);
+    (void)pthread_rwlock_unlock(&ops->lock);
+    return e;
 }

@@ -60,6 +60,8 @@ struct alk_op_provider {
     char source[ALK_ID_MAX + 1];
 };
 
+struct alk_events;
+
 struct alk_ops {
     const struct alk_mem *mem;
     atomic_uint refs; /* the owner's, and one for each provider */
@@ -76,6 +78,7 @@ struct alk_ops {
     void *audit_ctx;
     alk_log_fn *log;
     void *log_ctx;
+    struct alk_events *events; /* a reference; NULL: none */
 };
 
 /* The memory of a registry, for those that hold no provider of it. */

@@ -256,6 +256,47 @@ static void rules_say_who_may_publish(void **state)
     events_world_fini(&w);
 }
 
+/* It may publish everywhere. */
+static void node_says(struct events_world *w, const char *data)
+{
+    const struct alk_publish p = {.topic = ALK_LIT("git.push"), .data = alk_span_str(data)};
+    uint64_t seq = 0;
+    check_err(alk_events_publish(w->hub, NULL, &p, NULL, NULL, &seq), ALK_OK);
+}
+
+static void pushes_are_told_by_the_node_to_those_who_may_read(void **state)
+{
+    static const char *const settings[] = {
+        NULL,
+        "topics: [{match: '>', publish: any, subscribe: any}]",
+        "topics: [{match: git.push, publish: any, subscribe: any}, {match: '>'}]",
+        "topics: [{match: git.push, resource: {type: other, token: 1}}]",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        struct events_world w;
+        struct listener a = {.names = "one"}, b = {.names = "two"};
+        events_world_init(&w, NULL, settings[i]);
+        events_listen(&w, &a, ">");
+        events_listen(&w, &b, "git.push");
+        node_says(&w, "{\"repository\":\"one\",\"public\":false}");
+        node_says(&w, "{\"repository\":\"none\",\"public\":true}");
+        node_says(&w, "{\"repository\":\"none\",\"public\":\"true\"}");
+        node_says(&w, "{\"refs\":{\"public\":true}}");
+        events_run(&w);
+        assert_string_equal(a.heard, "git.push={\"repository\":\"one\",\"public\":false} "
+                                     "git.push={\"repository\":\"none\",\"public\":true} ");
+        assert_string_equal(b.heard, "git.push={\"repository\":\"none\",\"public\":true} ");
+        const struct alk_publish p = {.topic = ALK_LIT("git.push"),
+                                      .data = ALK_LIT("{\"repository\":\"one\"}"),
+                                      .publisher = ALK_LIT("admin"),
+                                      .has_scope = every_scope};
+        uint64_t seq = 0;
+        check_err(alk_events_publish(w.hub, NULL, &p, NULL, NULL, &seq), ALK_E_FORBIDDEN);
+        events_world_fini(&w);
+    }
+}
+
 static void a_resource_is_checked_for_each_event_and_subscriber(void **state)
 {
     (void)state;
@@ -661,6 +702,7 @@ int main(void)
         cmocka_unit_test(an_event_id_counts_once),
         cmocka_unit_test(rules_say_who_may_listen),
         cmocka_unit_test(rules_say_who_may_publish),
+        cmocka_unit_test(pushes_are_told_by_the_node_to_those_who_may_read),
         cmocka_unit_test(a_resource_is_checked_for_each_event_and_subscriber),
         cmocka_unit_test(new_rules_end_what_is_not_allowed_any_more),
         cmocka_unit_test(the_end_of_one_may_cancel_others),

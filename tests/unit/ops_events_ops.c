@@ -152,8 +152,9 @@ static void topics_without_a_rule_need_scopes(void **state)
     alk_request_cancel(c.request);
     ops_check(&f->w, f->nobody, "events/topics", "{}", "={\"topics\":[]}");
     ops_check(&f->w, f->reader, "events/topics", "{}",
-              "={\"topics\":[{\"match\":\">\",\"durable\":false,\"publish\":false,"
-              "\"subscribe\":true}]}");
+              "={\"topics\":[{\"match\":\"git.push\",\"durable\":false,\"publish\":false,"
+              "\"subscribe\":true},"
+              "{\"match\":\">\",\"durable\":false,\"publish\":false,\"subscribe\":true}]}");
 }
 
 static void a_caller_that_takes_no_more_is_cut(void **state)

@@ -14,7 +14,7 @@
  *     -----END SSH SIGNATURE-----
  *
  * What is signed is everything before the signature. Every line ends in LF and holds no
- * control byte. A known header comes once, unknown ones are skipped; all lines between the
+ * control byte but tabs. A known header comes once, unknown ones are skipped; all lines between the
  * empty line and the signature are commands, nothing follows the signature. So there is one
  * way to read it, and it is git's. Pure: borrows from the text, no allocation.
  */

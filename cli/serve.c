@@ -7,6 +7,7 @@
 #include "node_ops.h"
 #include "state.h"
 
+#include "alknet/ops.h"
 #include "base/text.h"
 #include "core/auth/date.h"
 #include "core/io/signal.h"
@@ -21,6 +22,7 @@ struct serve {
     char config[PATH_MAX];
     char dir[PATH_MAX];
     const char *listen[LISTEN_MAX + 1];
+    struct alk_ops *ops; /* of all services */
     struct alk_endpoint *ep;
     struct alk_admin *admin;
     struct cli_keyring *keys;
@@ -65,6 +67,11 @@ static int read_options(struct serve *s, const struct cli_args *args,
                                        .opener = cli_keyring_opener(s->keys),
                                        .keylog_file = cli_get(args, "keylog"),
                                        .qlog_dir = cli_get(args, "qlog")};
+    const struct alk_ops_options ops = {.struct_size = sizeof ops};
+    if (alk_ops_new(&ops, &s->ops) != ALK_OK) {
+        return cli_fail_err(s->cli, ALK_E_NOMEM, NULL);
+    }
+    o->ops = s->ops;
     return CLI_OK;
 }
 
@@ -201,6 +208,7 @@ static int run_serve(struct cli *cli, const struct cli_args *args)
     alk_admin_free(s.admin);
     alk_endpoint_free(s.ep);
     cli_keyring_free(s.keys);
+    alk_ops_free(s.ops);
     return rc;
 }
 

@@ -29,8 +29,8 @@ struct gh_options {
     const char *alternates[GH_LIST_MAX], *require_signed[GH_LIST_MAX];
     size_t alternate_count, require_count;
     uint64_t version, max_pack, memory, cache_size, cache_age;
-    uint64_t skip, limit;  /* of lists */
-    const char *rev, *ref; /* of git/log */
+    uint64_t skip, limit; /* of lists */
+    const char *ref;      /* of refs: where they begin; of log: where it does */
     bool has_suffix, has_hooks, creates;
 };
 /* Ends the process with a message when something is unknown. */
@@ -51,6 +51,9 @@ enum gh_found { GH_FOUND, GH_MISSING, GH_UNFIT };
 enum gh_found gh_repo_enter(const struct gh_options *o, struct alk_span path, bool has_suffix);
 /* Makes one, whole or not at all. ALK_E_EXISTS: there is one now. */
 alk_err gh_repo_create(const struct gh_options *o, struct alk_span path);
+
+/* Takes it out of sight at once, and then away. ALK_E_NOENT. */
+alk_err gh_repo_delete(const struct gh_options *o, struct alk_span path);
 
 /* --- sandbox.c ------------------------------------------------------------------------ */
 
@@ -91,7 +94,16 @@ void gh_put_names(struct alk_buf *b, const char *word, const struct alk_key_name
 
 /* --- subcommands ------------------------------------------------------------------------ */
 
+#define GH_STATUS_MISSING 3
+#define GH_STATUS_EXISTS  4
+#define GH_REPOS_MAX      100000
+
 int gh_serve(const struct gh_options *o);
+int gh_list(const struct gh_options *o);
+int gh_create(const struct gh_options *o);
+int gh_delete(const struct gh_options *o);
+int gh_refs(const struct gh_options *o);
+int gh_log(const struct gh_options *o);
 int gh_pre_receive(void);
 int gh_post_receive(void);
 /* update, post-update: the repository's own. */

@@ -59,11 +59,9 @@ static bool take_text(const char *word, struct gh_options *o)
         const char *name;
         const char **at;
     } const texts[] = {
-        {"root", &o->root},     {"git", &o->git},
-        {"branch", &o->branch}, {"denied", &o->denied},
-        {"key", &o->key},       {"service", &o->service},
-        {"repo", &o->repo},     {"rev", &o->rev},
-        {"ref", &o->ref},       {"signed-push", &o->signed_push},
+        {"root", &o->root},     {"git", &o->git}, {"branch", &o->branch},
+        {"denied", &o->denied}, {"key", &o->key}, {"service", &o->service},
+        {"repo", &o->repo},     {"ref", &o->ref}, {"signed-push", &o->signed_push},
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         const char *value = value_of(word, texts[i].name);
@@ -144,6 +142,12 @@ static const char *last_part(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
+static const struct {
+    const char *name;
+    int (*run)(const struct gh_options *o);
+} commands[] = {{"serve", gh_serve},   {"list", gh_list}, {"create", gh_create},
+                {"delete", gh_delete}, {"refs", gh_refs}, {"log", gh_log}};
+
 static int run(int argc, char **argv)
 {
     struct gh_options o;
@@ -157,11 +161,13 @@ static int run(int argc, char **argv)
     if (strcmp(self, "update") == 0 || strcmp(self, "post-update") == 0) {
         return gh_own_hook(self, argv);
     }
-    if (argc < 2 || strcmp(argv[1], "serve") != 0) {
-        gh_die("this program is started by an alknet node");
+    for (size_t i = 0; argc >= 2 && i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            gh_options_read(argc - 2, argv + 2, &o);
+            return commands[i].run(&o);
+        }
     }
-    gh_options_read(argc - 2, argv + 2, &o);
-    return gh_serve(&o);
+    gh_die("this program is started by an alknet node");
 }
 
 int main(int argc, char **argv)

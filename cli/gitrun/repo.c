@@ -29,7 +29,7 @@ static struct alk_tree *open_root(const struct gh_options *o)
     return tree;
 }
 
-/* --- is it one? ------------------------------------------------------------------------- */
+/* --- is it one? -------------------------------------------------------------------------- */
 
 static bool is_there(const char *name, mode_t type)
 {
@@ -166,7 +166,7 @@ enum gh_found gh_repo_enter(const struct gh_options *o, struct alk_span path, bo
     return GH_FOUND;
 }
 
-/* --- making one ----------------------------------------------------------------------------- */
+/* --- making one -------------------------------------------------------------------------- */
 
 /* The directories above it; none of them may be a repository itself. */
 static alk_err make_parents(struct alk_tree *root, struct alk_span name)
@@ -251,6 +251,16 @@ static alk_err init_beside(const struct gh_options *o, int parent, const char *n
     return err;
 }
 
+static void close_both(int a, int b)
+{
+    if (a >= 0) {
+        (void)close(a);
+    }
+    if (b >= 0) {
+        (void)close(b);
+    }
+}
+
 alk_err gh_repo_create(const struct gh_options *o, struct alk_span path)
 {
     struct alk_git_repopath p;
@@ -267,12 +277,44 @@ alk_err gh_repo_create(const struct gh_options *o, struct alk_span path)
         opened = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         err = opened < 0 ? alk_file_err(errno) : init_beside(o, opened, last);
     }
-    if (opened >= 0) {
-        (void)close(opened);
+    close_both(opened, parent);
+    alk_tree_unref(root);
+    return err;
+}
+
+/* --- taking one away --------------------------------------------------------------------- */
+
+alk_err gh_repo_delete(const struct gh_options *o, struct alk_span path)
+{
+    struct alk_git_repopath p;
+    char dir[ALK_GIT_REPO_DIR_SIZE], last[ALK_TREE_NAME_MAX + 1], tmp[64];
+    int parent = -1, opened = -1;
+    uint64_t number = 0;
+    struct alk_tree_stat st;
+    ALK_TRY(alk_git_repopath_parse(path, &p));
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) {
+        return ALK_E_IO;
     }
-    if (parent >= 0) {
-        (void)close(parent);
+    struct alk_tree *root = open_root(o);
+    alk_err err = ALK_E_NOENT;
+    for (unsigned i = 0; err == ALK_E_NOENT && alk_git_repopath_dir(&p, i, dir); i++) {
+        char head[sizeof dir + 8];
+        (void)snprintf(head, sizeof head, "%s/HEAD", dir); /* no directory of others */
+        err = alk_tree_stat(root, alk_span_str(head), &st);
     }
+    if (err == ALK_OK) {
+        err = alk_tree_parent(root, alk_span_str(dir), &parent, last);
+    }
+    if (err == ALK_OK) {
+        opened = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        (void)snprintf(tmp, sizeof tmp, ALK_TREE_TMP "%016llx", (unsigned long long)number);
+        err =
+            opened >= 0 && renameat(opened, last, opened, tmp) == 0 ? ALK_OK : alk_file_err(errno);
+    }
+    if (err == ALK_OK) {
+        remove_leftovers(opened, tmp);
+    }
+    close_both(opened, parent);
     alk_tree_unref(root);
     return err;
 }

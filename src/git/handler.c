@@ -8,6 +8,7 @@
 #include "core/endpoint.h"
 #include "core/io/loop.h"
 #include "core/io/self.h"
+#include "git/ops.h"
 #include "git/service.h"
 
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #define REQUEST_MAX   ((size_t)4096)    /* bytes of the first packet */
 #define ANSWERED_TIME (10 * ALK_SECOND) /* for a refused peer to end the stream */
 
-/* --- the service --------------------------------------------------------------------- */
+/* --- the service ------------------------------------------------------------------------- */
 
 struct alk_git_hub *alk_git_hub_ref(struct alk_git_hub *s)
 {
@@ -41,6 +42,30 @@ const struct alk_git_settings *alk_git_hub_settings(struct alk_git_hub *s)
     return settings;
 }
 
+/* Peers without identity cannot take everything. */
+bool alk_git_hub_take(struct alk_git_hub *s, unsigned max, bool is_anonymous)
+{
+    unsigned open_max = (max + 1) / 2;
+    if (is_anonymous &&
+        atomic_fetch_add_explicit(&s->anonymous, 1, memory_order_relaxed) >= open_max) {
+        (void)atomic_fetch_sub_explicit(&s->anonymous, 1, memory_order_relaxed);
+        return false;
+    }
+    if (atomic_fetch_add_explicit(&s->instances, 1, memory_order_relaxed) >= max) {
+        alk_git_hub_give(s, is_anonymous);
+        return false;
+    }
+    return true;
+}
+
+void alk_git_hub_give(struct alk_git_hub *s, bool is_anonymous)
+{
+    (void)atomic_fetch_sub_explicit(&s->instances, 1, memory_order_relaxed);
+    if (is_anonymous) {
+        (void)atomic_fetch_sub_explicit(&s->anonymous, 1, memory_order_relaxed);
+    }
+}
+
 void alk_git_say(const struct alk_git_hub *s, enum alk_log_level level, const char *log_id,
                  const char *fmt, ...)
 {
@@ -60,6 +85,7 @@ void alk_git_say(const struct alk_git_hub *s, enum alk_log_level level, const ch
 
 static void git_stop(void *service)
 {
+    alk_git_ops_remove(service);
     alk_git_hub_unref(service);
 }
 
@@ -114,11 +140,16 @@ static alk_err git_start(const struct alk_conf *conf, const struct alk_env *env,
         alk_git_hub_unref(s);
         return ALK_E_NOENT;
     }
+    alk_err err = alk_git_ops_add(s);
+    if (err != ALK_OK) {
+        alk_git_hub_unref(s);
+        return err;
+    }
     *ret_service = s;
     return ALK_OK;
 }
 
-/* --- a session's life ------------------------------------------------------------------ */
+/* --- a session's life -------------------------------------------------------------------- */
 
 void alk_git_session_free(struct alk_git_session *s)
 {
@@ -135,10 +166,7 @@ void alk_git_session_free(struct alk_git_session *s)
         return; /* the rest when the answer comes */
     }
     if (s->holds_instance) {
-        (void)atomic_fetch_sub_explicit(&service->instances, 1, memory_order_relaxed);
-        if (s->is_anonymous) {
-            (void)atomic_fetch_sub_explicit(&service->anonymous, 1, memory_order_relaxed);
-        }
+        alk_git_hub_give(service, s->is_anonymous);
     }
     alk_git_pkt_reader_fini(&s->reader);
     alk_git_push_fini(s);
@@ -215,7 +243,7 @@ void alk_git_session_refuse(struct alk_git_session *s, const char *text)
     alk_stream_on(s->stream, on_answered, s);
 }
 
-/* --- may he? --------------------------------------------------------------------------- */
+/* --- may he? ----------------------------------------------------------------------------- */
 
 static void refuse_verdict(struct alk_git_session *s, enum alk_git_verdict verdict)
 {
@@ -236,28 +264,6 @@ static void refuse_verdict(struct alk_git_session *s, enum alk_git_verdict verdi
     alk_git_session_refuse(s, text);
 }
 
-/* Peers without identity cannot take everything. */
-static bool take_instance(struct alk_git_session *s, bool is_anonymous)
-{
-    struct alk_git_hub *service = s->service;
-    unsigned max = s->settings->instances_max;
-    if (is_anonymous &&
-        atomic_fetch_add_explicit(&service->anonymous, 1, memory_order_relaxed) >= (max + 1) / 2) {
-        (void)atomic_fetch_sub_explicit(&service->anonymous, 1, memory_order_relaxed);
-        return false;
-    }
-    if (atomic_fetch_add_explicit(&service->instances, 1, memory_order_relaxed) >= max) {
-        (void)atomic_fetch_sub_explicit(&service->instances, 1, memory_order_relaxed);
-        if (is_anonymous) {
-            (void)atomic_fetch_sub_explicit(&service->anonymous, 1, memory_order_relaxed);
-        }
-        return false;
-    }
-    s->holds_instance = true;
-    s->is_anonymous = is_anonymous;
-    return true;
-}
-
 static void decide(struct alk_git_session *s)
 {
     const struct alk_identity *who = alk_git_session_who(s);
@@ -268,7 +274,9 @@ static void decide(struct alk_git_session *s)
         refuse_verdict(s, verdict);
         return;
     }
-    if (!take_instance(s, who == NULL)) {
+    s->is_anonymous = who == NULL;
+    s->holds_instance = alk_git_hub_take(s->service, s->settings->instances_max, s->is_anonymous);
+    if (!s->holds_instance) {
         alk_git_say(s->service, ALK_LOG_WARN, s->log_id, "max_instances is reached");
         alk_git_session_refuse(s, "too many requests are being served; try again later");
         return;
@@ -307,7 +315,7 @@ static void on_resolved(void *ctx, alk_err err, const struct alk_identity *ident
                                   "failed: the token is not valid");
 }
 
-/* --- the request ------------------------------------------------------------------------ */
+/* --- the request ------------------------------------------------------------------------- */
 
 /* What is kept of a request; everything in it borrows. */
 static alk_err keep_request(struct alk_git_session *s, const struct alk_git_request *r)
@@ -411,7 +419,7 @@ static void on_time(struct alk_timer *timer, void *ctx)
     alk_git_session_free(s);
 }
 
-/* --- connections --------------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------- */
 
 static alk_err git_open(void *service, struct alk_conn *conn, const struct alk_auth_context *auth,
                         void **ret_state)

@@ -20,14 +20,17 @@
 #include "core/host/attached.h"
 #include "git/proto/refname.h"
 #include "git/service.h"
+#include "ops/events.h"
 
 #include <stdio.h>
+
+#define EVENT_MAX ((size_t)1 << 20)
 
 void alk_git_push_fini(struct alk_git_session *s)
 {
     alk_identity_unref(s->push.who);
     alk_identity_unref(s->push.signer);
-    alk_buf_fini(&s->push.refs);
+    alk_out_fini(&s->push.event);
     s->push = (struct alk_git_push){.who = NULL};
 }
 
@@ -81,7 +84,7 @@ static void on_declined(struct alk_git_session *s, struct alk_span text)
     s->push.is_checked = false;
 }
 
-/* --- begin -------------------------------------------------------------------------------- */
+/* --- begin ------------------------------------------------------------------------------- */
 
 static void begin_as(struct alk_git_session *s, const struct alk_identity *who)
 {
@@ -117,7 +120,7 @@ static void on_begin(struct alk_git_session *s)
     alk_conn_recheck(s->gc->conn, "token", &query, on_token, s);
 }
 
-/* --- keys --------------------------------------------------------------------------------- */
+/* --- keys -------------------------------------------------------------------------------- */
 
 /* Names of a key, separated by spaces, in the shape of a query. */
 static bool read_names(struct alk_span text, struct alk_key_names *ret)
@@ -194,7 +197,7 @@ static void on_author_known(void *ctx, alk_err err, const struct alk_identity *i
     }
 }
 
-/* --- refs ---------------------------------------------------------------------------------- */
+/* --- refs -------------------------------------------------------------------------------- */
 
 static void check_ref(struct alk_git_session *s, const struct alk_git_command *c)
 {
@@ -204,6 +207,18 @@ static void check_ref(struct alk_git_session *s, const struct alk_git_command *c
         (void)snprintf(p->denied, sizeof p->denied, ALK_SPAN_FMT,
                        ALK_SPAN_ARG(alk_span_head(c->ref, sizeof p->denied - 1)));
     }
+}
+
+static void put_ref(struct alk_out *out, const struct alk_git_command *c)
+{
+    alk_out_object(out);
+    alk_out_key(out, "ref");
+    alk_out_span(out, c->ref);
+    alk_out_key(out, "old");
+    alk_out_span(out, c->old_id);
+    alk_out_key(out, "new");
+    alk_out_span(out, c->new_id);
+    alk_out_end(out);
 }
 
 static void on_refs(struct alk_git_session *s, struct alk_span lines)
@@ -217,6 +232,8 @@ static void on_refs(struct alk_git_session *s, struct alk_span lines)
         s->push.ref_count++;
         if (!s->push.is_after) {
             check_ref(s, &c);
+        } else if (s->push.ref_count <= ALK_GIT_EVENT_REFS) {
+            put_ref(&s->push.event, &c);
         }
     }
 }
@@ -242,6 +259,59 @@ static void on_check(struct alk_git_session *s)
     answer(s, "ok");
 }
 
+/* --- the event --------------------------------------------------------------------------- */
+
+/* {"repository", "public", "identity", "signed", "refs": [{"ref", "old", "new"}], "ref_count"} */
+static void begin_event(struct alk_git_session *s)
+{
+    struct alk_git_push *p = &s->push;
+    struct alk_out *out = &p->event;
+    p->is_after = true;
+    p->ref_count = 0;
+    alk_out_fini(out);
+    alk_out_init(out, s->service->mem, EVENT_MAX);
+    alk_out_object(out);
+    alk_out_key(out, "repository");
+    alk_out_text(out, s->repo.name);
+    alk_out_key(out, "public");
+    alk_out_bool(out, s->rule->is_public);
+    alk_out_key(out, "identity");
+    alk_out_span(out, alk_identity_id(pusher(p)));
+    alk_out_key(out, "signed");
+    alk_out_bool(out, p->signer != NULL);
+    alk_out_key(out, "refs");
+    alk_out_array(out);
+}
+
+static alk_err publish(struct alk_git_session *s, struct alk_events *events)
+{
+    struct alk_git_push *p = &s->push;
+    struct alk_publish event = {.topic = ALK_LIT(ALK_EVENT_GIT_PUSH),
+                                .publisher = alk_identity_id(pusher(p))};
+    uint64_t seq = 0;
+    alk_out_end(&p->event);
+    alk_out_key(&p->event, "ref_count");
+    alk_out_u64(&p->event, p->ref_count);
+    alk_out_end(&p->event);
+    ALK_TRY(alk_out_done(&p->event, &event.data));
+    alk_err err = alk_events_publish(events, s->loop, &event, NULL, NULL, &seq);
+    return err == ALK_MORE ? ALK_OK : err;
+}
+
+static void tell_event(struct alk_git_session *s)
+{
+    struct alk_events *events = s->service->ops == NULL ? NULL : alk_ops_events(s->service->ops);
+    if (events == NULL) {
+        return; /* no service that anybody could hear it from */
+    }
+    alk_err err = publish(s, events);
+    if (err != ALK_OK) {
+        alk_git_say(s->service, ALK_LOG_WARN, s->log_id, "no event for a push to %s: %s",
+                    s->repo.name, alk_err_text(err));
+    }
+    alk_events_unref(events);
+}
+
 /* What the repository holds now. */
 static void on_pushed(struct alk_git_session *s)
 {
@@ -250,9 +320,10 @@ static void on_pushed(struct alk_git_session *s)
     (void)snprintf(text, sizeof text, "%zu refs changed%s", p->ref_count,
                    p->signer == NULL ? "" : ", signed");
     alk_git_audit(s, pusher(p), true, text);
+    tell_event(s);
 }
 
-/* --- messages ------------------------------------------------------------------------------- */
+/* --- messages ---------------------------------------------------------------------------- */
 
 static bool is_word(struct alk_span *message, struct alk_span word)
 {
@@ -298,8 +369,7 @@ static bool on_statement(struct alk_git_session *s, struct alk_span m)
         return true;
     }
     if (p->is_checked && !p->is_after && alk_span_is(m, "after")) {
-        p->is_after = true;
-        p->ref_count = 0;
+        begin_event(s);
         return true;
     }
     if (p->is_after && alk_span_is(m, "end")) {

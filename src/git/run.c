@@ -107,7 +107,7 @@ static bool index_words(struct words *w, const char *argv[static WORDS_MAX + 1])
     return true;
 }
 
-/* --- what comes of it ------------------------------------------------------------------- */
+/* --- what comes of it -------------------------------------------------------------------- */
 
 static void refuse_start(struct alk_git_session *s, alk_err err)
 {

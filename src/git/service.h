@@ -19,6 +19,7 @@
 #include "git/proto/repopath.h"
 #include "git/proto/request.h"
 #include "git/settings.h"
+#include "ops/out.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -50,6 +51,9 @@ struct alk_git_hub *alk_git_hub_ref(struct alk_git_hub *s);
 void alk_git_hub_unref(struct alk_git_hub *s);
 /* A reference to the newest. */
 const struct alk_git_settings *alk_git_hub_settings(struct alk_git_hub *s);
+/* Room for one more program, of `max`; is_anonymous: for somebody unknown. give: it is over. */
+bool alk_git_hub_take(struct alk_git_hub *s, unsigned max, bool is_anonymous);
+void alk_git_hub_give(struct alk_git_hub *s, bool is_anonymous);
 ALK_PRINTF(4, 5)
 void alk_git_say(const struct alk_git_hub *s, enum alk_log_level level, const char *log_id,
                  const char *fmt, ...);
@@ -78,8 +82,8 @@ struct alk_git_push {
     bool is_denied;                    /* some ref is not his */
     bool is_after;                     /* post-receive */
     size_t ref_count;
-    char denied[256];    /* the first such ref */
-    struct alk_buf refs; /* JSON members of the event */
+    char denied[256];     /* the first such ref */
+    struct alk_out event; /* in post-receive: JSON up to its list of refs */
 };
 
 struct alk_git_session {

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What the operations git/... need of the disk (src/git/ops.c): one subcommand each, run as
+ * host_user. Results are zero-terminated words on standard output. */
+#include "gitrun.h"
+
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- list ------------------------------------------------------------------------------ */
+
+struct names {
+    char **list;
+    size_t count, size;
+};
+
+static void add_name(struct names *n, const char *name)
+{
+    if (n->count == GH_REPOS_MAX) {
+        gh_die("more than %d repositories", GH_REPOS_MAX);
+    }
+    if (n->count == n->size) {
+        n->size = n->size == 0 ? 64 : n->size * 2;
+        n->list = alk_resize(NULL, n->list, n->size * sizeof *n->list);
+    }
+    char *copy = n->list == NULL ? NULL : alk_strdup_span(NULL, alk_span_str(name));
+    if (copy == NULL) {
+        gh_die("out of memory");
+    }
+    n->list[n->count++] = copy;
+}
+
+static bool is_entry(int dir, const char *name, const char *entry, mode_t type)
+{
+    char path[NAME_MAX + 32];
+    struct stat st;
+    int n = snprintf(path, sizeof path, "%s/%s", name, entry);
+    return n > 0 && (size_t)n < sizeof path && fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           (st.st_mode & S_IFMT) == type;
+}
+
+static void walk(int dir, const char *above, unsigned depth, struct names *names);
+
+/* A repository, or a directory of them. */
+static void look_at(int dir, const char *name, const char *above, unsigned depth,
+                    struct names *names)
+{
+    char path[ALK_GIT_REPO_DIR_SIZE + 1];
+    struct alk_git_repopath p;
+    int n = snprintf(path, sizeof path, "%s%s%s", above, above[0] == '\0' ? "" : "/", name);
+    if (n < 0 || (size_t)n >= sizeof path ||
+        alk_git_repopath_parse(alk_span(path, (size_t)n), &p) != ALK_OK) {
+        return; /* nobody could ask for it */
+    }
+    if (is_entry(dir, name, "HEAD", S_IFREG) && is_entry(dir, name, "objects", S_IFDIR)) {
+        add_name(names, p.name);
+        return;
+    }
+    int sub = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (sub >= 0 && depth + 1 < ALK_GIT_REPO_DEPTH_MAX) {
+        walk(sub, path, depth + 1, names);
+    } else if (sub >= 0) {
+        (void)close(sub);
+    }
+}
+
+/* Takes dir. */
+static void walk(int dir, const char *above, unsigned depth, struct names *names)
+{
+    DIR *d = fdopendir(dir);
+    const struct dirent *e;
+    if (d == NULL) {
+        gh_die("%s: %s", above, strerror(errno));
+    }
+    while ((e = readdir(d)) != NULL) {
+        if (e->d_name[0] != '.') {
+            look_at(dirfd(d), e->d_name, above, depth, names);
+        }
+    }
+    (void)closedir(d);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int gh_list(const struct gh_options *o)
+{
+    struct names names = {.count = 0};
+    int dir = open(o->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) {
+        gh_die("%s: %s", o->root, strerror(errno));
+    }
+    walk(dir, "", 0, &names);
+    qsort(names.list, names.count, sizeof *names.list, compare);
+    for (size_t i = 0; i < names.count; i++) {
+        /* `a` and `a.git` have one name, and the first is what a request gets. */
+        if (i == 0 || strcmp(names.list[i], names.list[i - 1]) != 0) {
+            (void)fwrite(names.list[i], 1, strlen(names.list[i]) + 1, stdout);
+        }
+    }
+    return 0;
+}
+
+/* --- create, delete ----------------------------------------------------------------------- */
+
+int gh_create(const struct gh_options *o)
+{
+    struct alk_span path = alk_span_str(o->repo);
+    gh_env_base(o);
+    if (gh_repo_enter(o, path, false) != GH_MISSING) {
+        return GH_STATUS_EXISTS;
+    }
+    alk_err err = gh_repo_create(o, path);
+    if (err == ALK_E_EXISTS) {
+        return GH_STATUS_EXISTS;
+    }
+    if (err != ALK_OK) {
+        gh_die("%s: %s", o->repo, alk_err_text(err));
+    }
+    return 0;
+}
+
+int gh_delete(const struct gh_options *o)
+{
+    alk_err err = gh_repo_delete(o, alk_span_str(o->repo));
+    if (err == ALK_E_NOENT) {
+        return GH_STATUS_MISSING;
+    }
+    if (err != ALK_OK) {
+        gh_die("%s: %s", o->repo, alk_err_text(err));
+    }
+    return 0;
+}
+
+/* --- refs, log ----------------------------------------------------------------------------- */
+
+static noreturn void become(const struct gh_options *o, const char *const *argv)
+{
+    (void)execv(o->git, (char *const *)(uintptr_t)argv);
+    gh_die("cannot run %s: %s", o->git, strerror(errno));
+}
+
+static bool enter(const struct gh_options *o)
+{
+    gh_env_base(o);
+    if (gh_repo_enter(o, alk_span_str(o->repo), false) != GH_FOUND) {
+        return false;
+    }
+    gh_confine(o, false, NULL);
+    if (setenv("GIT_DIR", ".", 1) != 0) {
+        gh_die("out of memory");
+    }
+    return true;
+}
+
+/* Three words each: name, id, and what a symbolic one points to. HEAD comes first. */
+int gh_refs(const struct gh_options *o)
+{
+    char count[40];
+    const char *argv[] = {"git",
+                          "for-each-ref",
+                          count,
+                          "--format=%(refname)%00%(objectname)%00%(*objectname)%00",
+                          o->ref != NULL ? o->ref : "refs/",
+                          NULL};
+    if (!enter(o)) {
+        return GH_STATUS_MISSING;
+    }
+    (void)snprintf(count, sizeof count, "--count=%llu", (unsigned long long)o->limit);
+    become(o, argv);
+}
+
+static bool has_commit(const struct gh_options *o, const char *ref)
+{
+    const char *const argv[] = {"git", "cat-file", "commit", ref, NULL};
+    struct alk_buf object;
+    alk_buf_init(&object, NULL, (size_t)16 << 20);
+    bool is_there = setenv("ALKNET_GIT_PROGRAM", o->git, 1) == 0 &&
+                    gh_capture(argv, (struct alk_span){0}, &object);
+    alk_buf_fini(&object);
+    return is_there;
+}
+
+/* Six words each: id, parents, author, mail, seconds, subject. */
+int gh_log(const struct gh_options *o)
+{
+    char count[40], skip[40];
+    const char *argv[] = {"git",
+                          "log",
+                          "-z",
+                          count,
+                          skip,
+                          "--no-show-signature",
+                          "--no-mailmap",
+                          "--no-color",
+                          "--no-decorate",
+                          "--no-notes",
+                          "--format=%H%x00%P%x00%an%x00%ae%x00%at%x00%s",
+                          "--end-of-options",
+                          o->ref != NULL ? o->ref : "HEAD",
+                          "--",
+                          NULL};
+    if (!enter(o)) {
+        return GH_STATUS_MISSING;
+    }
+    if (!has_commit(o, o->ref != NULL ? o->ref
+                                      : "HEAD")) { /* HEAD of an empty repository: no commits */
+        return o->ref == NULL || strcmp(o->ref, "HEAD") == 0 ? 0 : GH_STATUS_MISSING;
+    }
+    (void)snprintf(count, sizeof count, "--max-count=%llu", (unsigned long long)o->limit);
+    (void)snprintf(skip, sizeof skip, "--skip=%llu", (unsigned long long)o->skip);
+    become(o, argv);
+}

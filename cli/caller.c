@@ -37,6 +37,8 @@ static void on_opened(void *ctx, struct alk_conn *conn)
         .struct_size = sizeof o, .ops = c->ops, .auth_token = alk_span_str(c->client.token)};
     bool is_pinned = c->client.options.pinned_key != NULL || c->client.options.pinned_cert != NULL;
 
+    c->conn = alk_conn_handle(conn);
+    c->opened_at = alk_clock_now();
     alk_err err = alk_peer_adopt(conn, &o, is_pinned, &peer_calls, c, &c->peer);
     if (err != ALK_OK) {
         quit(c, cli_fail_err(c->cli, err, NULL));
@@ -49,7 +51,8 @@ static void on_opened(void *ctx, struct alk_conn *conn)
 static void on_failed(void *ctx, alk_err err, const char *message)
 {
     struct cli_caller *c = (struct cli_caller *)ctx;
-    quit(c, cli_client_failed(&c->client, err, message));
+    c->is_absent = c->may_be_absent && err == ALK_E_NO_ALPN;
+    quit(c, c->is_absent ? CLI_OK : cli_client_failed(&c->client, err, message));
 }
 
 static void on_stream(void *ctx, struct alk_stream *stream)
@@ -109,14 +112,14 @@ int cli_caller_turn(struct cli_caller *c)
     return c->is_over ? c->status : CLI_OK;
 }
 
-int cli_caller_open(struct cli *cli, const struct cli_args *args, const char *node,
-                    struct alk_ops *ops, struct cli_caller *ret)
+static int open_caller(struct cli_caller *ret, const struct cli_args *args, const char *node)
 {
-    *ret = (struct cli_caller){.cli = cli, .ops = ops};
+    struct cli *cli = ret->cli;
     int rc = cli_client_open(cli, args, node, ALK_CALL_ALPN, &ret->client);
     if (rc != CLI_OK) {
         return rc;
     }
+    ret->dialed_at = alk_clock_now();
     alk_err err = cli_signals_open(ret->client.loop, on_signal, ret, &ret->signals);
     if (err == ALK_OK) {
         err = cli_client_dial(&ret->client, &calls, ret);
@@ -127,11 +130,32 @@ int cli_caller_open(struct cli *cli, const struct cli_args *args, const char *no
     return cli_caller_wait(ret, &ret->is_open);
 }
 
+int cli_caller_open(struct cli *cli, const struct cli_args *args, const char *node,
+                    struct alk_ops *ops, struct cli_caller *ret)
+{
+    *ret = (struct cli_caller){.cli = cli, .ops = ops};
+    return open_caller(ret, args, node);
+}
+
+int cli_caller_try(struct cli *cli, const struct cli_args *args, const char *node,
+                   struct cli_caller *ret, bool *ret_is_absent)
+{
+    *ret = (struct cli_caller){.cli = cli, .may_be_absent = true};
+    int rc = open_caller(ret, args, node);
+    *ret_is_absent = ret->is_absent;
+    return rc;
+}
+
+struct alk_conn *cli_caller_conn(const struct cli_caller *c)
+{
+    return c->is_open ? alk_conn_lookup(c->client.loop, c->conn) : NULL;
+}
+
 void cli_caller_close(struct cli_caller *c)
 {
     /* In order, so that the node does not wait for our idle time-out. */
-    if (c->is_open && c->peer != NULL) {
-        alk_peer_free(c->peer);
+    alk_peer_free(c->peer);
+    if (c->is_open) {
         (void)alk_loop_run_once(c->client.loop, 0);
     }
     cli_signals_close(&c->signals);
@@ -193,6 +217,9 @@ alk_err cli_caller_start(struct cli_caller *c, const struct alk_ask *ask, struct
 
 int cli_caller_ask(struct cli_caller *c, const struct alk_ask *ask, struct cli_answer *answer)
 {
+    if (c->is_over) {
+        return c->status; /* the connection has ended, and why was told */
+    }
     alk_err err = cli_caller_start(c, ask, answer);
     if (err != ALK_OK) {
         return cli_fail_err(c->cli, err, err == ALK_E_MALFORMED ? "the input is not JSON" : NULL);
@@ -238,6 +265,9 @@ int cli_caller_tell(struct cli_caller *c, const char *op, const struct cli_answe
     int status = CLI_FAILED;
     if (answer->code[0] == '\0') {
         return CLI_OK;
+    }
+    if (c->is_over && strcmp(answer->code, ALK_OPS_UNAVAILABLE) == 0) {
+        return c->status; /* the connection has ended, and why was told */
     }
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
         if (strcmp(statuses[i].code, answer->code) == 0) {

@@ -19,6 +19,9 @@
 
 struct cli_caller {
     struct cli *cli;
+    struct alk_conn_handle conn;   /* once open */
+    alk_time dialed_at, opened_at; /* of the clock: how long the way there took */
+    bool may_be_absent, is_absent; /* see cli_caller_try */
     struct cli_client client;
     struct alk_peer *peer;
     struct alk_ops *ops; /* borrows: what we serve; NULL: nothing */
@@ -32,6 +35,12 @@ struct cli_caller {
  * the message written. Close it in any case. */
 int cli_caller_open(struct cli *cli, const struct cli_args *args, const char *node,
                     struct alk_ops *ops, struct cli_caller *ret);
+/* The same; but that the node has no call service is no failure: then *ret_is_absent is
+ * true, nothing was written, and the status is CLI_OK. Close it in any case. */
+int cli_caller_try(struct cli *cli, const struct cli_args *args, const char *node,
+                   struct cli_caller *ret, bool *ret_is_absent);
+/* The connection; NULL: it has ended. */
+struct alk_conn *cli_caller_conn(const struct cli_caller *c);
 /* After a signal the process ends by that signal. */
 void cli_caller_close(struct cli_caller *c);
 /* Runs the loop until *is_done, the connection's end or a signal. Returns CLI_OK, or the

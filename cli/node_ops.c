@@ -93,6 +93,7 @@ static void on_status(void *ctx, const struct alk_endpoint_status *st)
     alk_out_init(&out, NULL, ALK_FRAME_MAX);
     alk_out_object(&out);
     alk_node_put_info(&out, r->ep, true);
+    alk_node_put_protocols(&out, r->ep);
     alk_node_put_status(&out, r->ep, st);
     alk_out_end(&out);
     done_out(r->call, &out, ALK_OK);

@@ -1,156 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* alknet status */
+#include "status.h"
 #include "commands.h"
 #include "pages.h"
 #include "state.h"
-
-#include "base/text.h"
-
-#include <inttypes.h>
-
-static const char *text_in(struct yyjson_val *object, const char *name)
-{
-    const char *text = yyjson_get_str(yyjson_obj_get(object, name));
-    return text != NULL ? text : "";
-}
-
-static uint64_t number_in(struct yyjson_val *object, const char *name)
-{
-    return yyjson_get_uint(yyjson_obj_get(object, name));
-}
-
-static void put_uptime(struct cli *cli, uint64_t s)
-{
-    (void)fprintf(cli->out,
-                  "up           %" PRIu64 " d %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 "\n",
-                  s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
-}
-
-static void put_node(struct cli *cli, struct yyjson_val *out)
-{
-    struct yyjson_val *addresses = yyjson_obj_get(out, "addresses");
-    struct yyjson_val *cert = yyjson_obj_get(out, "certificate");
-    struct yyjson_val *auth = yyjson_obj_get(out, "auth");
-    char memory[32];
-
-    alk_text_size(number_in(out, "memory_max"), memory, sizeof memory);
-    (void)fprintf(cli->out, "alknet       %s, process %" PRIu64 "%s\n", text_in(out, "version"),
-                  number_in(out, "pid"),
-                  yyjson_get_bool(yyjson_obj_get(out, "stopping")) ? ", stopping" : "");
-    put_uptime(cli, number_in(out, "uptime_s"));
-    (void)fprintf(cli->out, "key          %s\n", text_in(out, "key"));
-    for (size_t i = 0; i < yyjson_arr_size(addresses); i++) {
-        (void)fprintf(cli->out, "%s%s\n", i == 0 ? "listening    " : "             ",
-                      yyjson_get_str(yyjson_arr_get(addresses, i)));
-    }
-    if (cert != NULL) {
-        (void)fprintf(cli->out, "certificate  %s until %s\n", text_in(cert, "sha256"),
-                      text_in(cert, "not_after"));
-    }
-    (void)fprintf(
-        cli->out,
-        "config       %s, generation %" PRIu64 ", %" PRIu64 " reloads failed\n"
-        "data         %s\n"
-        "loops        %zu\n"
-        "connections  %" PRIu64 "\n"
-        "peers        %" PRIu64 "; failed logins: %" PRIu64 "\n"
-        "used         %" PRIu64 ".%03" PRIu64 " s of processor time, at most %s of memory\n",
-        yyjson_obj_get(out, "config") != NULL ? text_in(out, "config") : "built in",
-        number_in(out, "generation"), number_in(out, "reloads_failed"), text_in(out, "data_dir"),
-        yyjson_arr_size(yyjson_obj_get(out, "loops")), number_in(out, "connections"),
-        number_in(auth, "identities"), number_in(auth, "failures"), number_in(out, "cpu_ms") / 1000,
-        number_in(out, "cpu_ms") % 1000, memory);
-}
-
-static bool put_services(struct cli *cli, struct yyjson_val *services)
-{
-    static const char *const head[] = {"SERVICE", "ALPN",  "RUNS",    "NEEDS",
-                                       "NOW",     "TOTAL", "STREAMS", "REFUSED"};
-    struct cli_table table = {.columns = 8};
-    bool is_ok = cli_table_row(&table, head);
-
-    for (size_t i = 0; is_ok && i < yyjson_arr_size(services); i++) {
-        struct yyjson_val *s = yyjson_arr_get(services, i);
-        static const char *const names[] = {"connections", "connections_total", "streams_total",
-                                            "refused_total"};
-        char numbers[4][24];
-        for (size_t k = 0; k < 4; k++) {
-            (void)snprintf(numbers[k], sizeof numbers[k], "%" PRIu64, number_in(s, names[k]));
-        }
-        const char *alpn = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(s, "alpns")));
-        const char *const cells[] = {text_in(s, "name"),
-                                     alpn != NULL ? alpn : "",
-                                     text_in(s, "isolation"),
-                                     text_in(s, "require"),
-                                     numbers[0],
-                                     numbers[1],
-                                     numbers[2],
-                                     numbers[3]};
-        is_ok = cli_table_row(&table, cells);
-    }
-    if (is_ok) {
-        (void)fputc('\n', cli->out);
-        cli_table_print(cli, &table);
-    }
-    cli_table_free(&table);
-    return is_ok;
-}
-
-static bool put_connections(struct cli *cli, struct yyjson_val *connections, uint64_t more)
-{
-    static const char *const head[] = {"REMOTE",  "PEER", "ALPN", "OVER",
-                                       "STREAMS", "IN",   "OUT",  "RTT"};
-    struct cli_table table = {.columns = 8};
-    bool is_ok = cli_table_row(&table, head);
-
-    for (size_t i = 0; is_ok && i < yyjson_arr_size(connections); i++) {
-        struct yyjson_val *c = yyjson_arr_get(connections, i);
-        char streams[24], in[32], out[32], rtt[32], alpn[4 * ALK_ALPN_MAX + 1];
-        (void)snprintf(streams, sizeof streams, "%" PRIu64, number_in(c, "streams"));
-        alk_text_size(number_in(c, "bytes_in"), in, sizeof in);
-        alk_text_size(number_in(c, "bytes_out"), out, sizeof out);
-        alk_text_time(number_in(c, "rtt_us") * ALK_US, rtt, sizeof rtt);
-        cli_safe(alk_span_str(text_in(c, "alpn")), alpn, sizeof alpn);
-        const char *const cells[] = {text_in(c, "remote"),
-                                     yyjson_obj_get(c, "id") != NULL ? text_in(c, "id") : "-",
-                                     alpn,
-                                     text_in(c, "transport"),
-                                     streams,
-                                     in,
-                                     out,
-                                     rtt};
-        is_ok = cli_table_row(&table, cells);
-    }
-    if (is_ok) {
-        cli_table_print(cli, &table);
-    }
-    if (is_ok && more > 0) {
-        (void)fprintf(cli->out, "and %" PRIu64 " more\n", more);
-    }
-    cli_table_free(&table);
-    return is_ok;
-}
-
-static int print_answer(struct cli *cli, struct yyjson_val *out, const char *operation)
-{
-    bool is_list = strcmp(operation, "node/connections") == 0;
-    if (strcmp(operation, "node/metrics") == 0) {
-        (void)fputs(text_in(out, "text"), cli->out);
-        return CLI_OK;
-    }
-    if (cli->is_json) {
-        struct yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-        return cli_print_json(cli, doc, yyjson_val_mut_copy(doc, out));
-    }
-    bool is_ok;
-    if (is_list) {
-        is_ok = put_connections(cli, yyjson_obj_get(out, "connections"), number_in(out, "more"));
-    } else {
-        put_node(cli, out);
-        is_ok = put_services(cli, yyjson_obj_get(out, "services"));
-    }
-    return is_ok ? CLI_OK : cli_fail_err(cli, ALK_E_NOMEM, NULL);
-}
 
 static int ask(const struct cli_state *state, const char *operation, struct alk_span input,
                struct yyjson_doc **ret_doc, struct yyjson_val **ret_output)
@@ -171,45 +24,102 @@ static int ask_page(void *ctx, struct alk_span input, struct yyjson_doc **ret_do
     return ask(state, "node/connections", input, ret_doc, ret_output);
 }
 
-static int run_status(struct cli *cli, const struct cli_args *args)
+static int status_here(struct cli *cli, const struct cli_args *args)
 {
     struct cli_state state;
     struct yyjson_doc *doc = NULL;
     struct yyjson_val *out = NULL;
-    const char *operation = cli_has(args, "metrics")       ? "node/metrics"
-                            : cli_has(args, "connections") ? "node/connections"
-                                                           : "node/status";
+    const char *operation = cli_status_operation(args);
 
     int rc = cli_state_open(cli, args, false, &state);
-    if (rc == CLI_OK && cli_has(args, "connections")) {
+    if (rc == CLI_OK && strcmp(operation, "node/connections") == 0) {
         rc = cli_pages_read(cli, "connections", ask_page, &state, &doc);
         out = yyjson_doc_get_root(doc);
     } else if (rc == CLI_OK) {
         rc = ask(&state, operation, alk_span_str(""), &doc, &out);
     }
     if (rc == CLI_OK) {
-        rc = print_answer(cli, out, operation);
+        rc = cli_status_print(cli, operation, out);
     }
     yyjson_doc_free(doc);
     cli_state_close(&state);
     return rc;
 }
 
+/* --- the command -------------------------------------------------------------- */
+
+const char *cli_status_operation(const struct cli_args *args)
+{
+    return cli_has(args, "metrics")       ? "node/metrics"
+           : cli_has(args, "connections") ? "node/connections"
+                                          : "node/status";
+}
+
+/* The first option given that is one of the set; NULL: none. */
+static const char *given_of(const struct cli_args *args, const struct cli_opt *set)
+{
+    for (const struct cli_opt *o = set; o->name != NULL; o++) {
+        if (cli_has(args, o->name)) {
+            return o->name;
+        }
+    }
+    return NULL;
+}
+
+static int run_status(struct cli *cli, const struct cli_args *args)
+{
+    const char *node = cli_value(args, 0);
+    const char *wrong = given_of(args, node == NULL ? cli_node_opts : cli_state_opts);
+
+    if (cli_has(args, "metrics") && cli_has(args, "connections")) {
+        return cli_usage(cli->err, args, "--metrics and --connections cannot both hold");
+    }
+    if (wrong != NULL && node == NULL) {
+        return cli_usage(cli->err, args, "--%s is about the way to a node: say which NODE", wrong);
+    }
+    if (wrong != NULL) {
+        return cli_usage(cli->err, args,
+                         "--%s is about the node that runs here, and NODE is another way to one",
+                         wrong);
+    }
+    return node == NULL ? status_here(cli, args) : cli_status_node(cli, args);
+}
+
+static const struct cli_arg status_args[] = {
+    {"NODE", CLI_NODE, .is_optional = true,
+     .help = "A node elsewhere: alknet://KEY@HOST:PORT, HOST:PORT or a name. Absent: the one that "
+             "runs here."},
+    {.name = NULL}};
+
+static const struct cli_section status_sections[] = {
+    {"RIGHTS",
+     "The node that runs here is asked through the socket in its data directory, which belongs to "
+     "its user. A node elsewhere is asked by calls, and shows what you may see: to everybody that "
+     "it is there, its clock, and how many operations may be called; to peers that it knows its "
+     "version, addresses and protocols (node/info); to those with the scope admin everything "
+     "(node/status, node/connections, node/metrics). What is hidden is told."},
+    {NULL, NULL}};
+
 const struct cli_command cli_status_command = {
     .name = "status",
-    .summary = "show how the node that runs here is doing",
-    .purpose = "Shows the node that runs on this machine: since when, where it listens, which "
-               "configuration it uses, its services with their counters, and what it has used. "
-               "Exit status 4 when none runs.",
+    .summary = "show how a node is doing",
+    .purpose = "Shows the node that runs on this machine, or with NODE one elsewhere: since when, "
+               "where it listens, which configuration it uses, its services with their counters, "
+               "and what it has used. Exit status 4 when none runs, or it cannot be reached; 3 "
+               "when you may not see what you asked for.",
     .sets = {(const struct cli_opt[]){
                  {.name = "connections", .help = "List the connections instead."},
                  {.name = "metrics",
                   .help = "Print counters and histograms in Prometheus' text format instead, for "
-                          "node_exporter's textfile collector or a scraper of your own."},
+                          "node_exporter's textfile collector or a scraper of your own. With "
+                          "--json the text is a member."},
                  {.name = NULL}},
-             cli_state_opts, cli_json_opts},
+             cli_state_opts, cli_node_opts, cli_json_opts},
+    .args = status_args,
+    .sections = status_sections,
     .examples =
         (const struct cli_example[]){{"alknet status", "how it is doing"},
+                                     {"alknet status home", "the same of a node elsewhere"},
                                      {"alknet status --connections", "who is connected"},
                                      {"alknet status --json | jq .services", "for a program"},
                                      {"alknet status --metrics", "for Prometheus"},

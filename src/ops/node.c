@@ -84,6 +84,30 @@ static void info(void *ctx, struct alk_request *r)
     ask(ctx, r, run_info);
 }
 
+static void on_status(void *ctx, const struct alk_endpoint_status *st)
+{
+    struct alk_job *job = ctx;
+    alk_out_object(&job->out);
+    alk_node_put_info(&job->out, node_of(job)->endpoint, true);
+    alk_node_put_protocols(&job->out, node_of(job)->endpoint);
+    alk_node_put_status(&job->out, node_of(job)->endpoint, st);
+    alk_out_end(&job->out);
+    alk_job_done(job, ALK_OK, NULL);
+}
+
+static void run_status(struct alk_job *job)
+{
+    alk_err err = alk_endpoint_status(node_of(job)->endpoint, NULL, on_status, job);
+    if (err != ALK_OK) {
+        alk_job_done(job, err, NULL);
+    }
+}
+
+static void status(void *ctx, struct alk_request *r)
+{
+    ask(ctx, r, run_status);
+}
+
 /* What was asked has passed the schema: a cursor alone can still be wrong. */
 static bool read_page(struct alk_job *job, struct alk_node_page *ret)
 {
@@ -219,6 +243,19 @@ static const struct alk_op node_ops[] = {
                "\"string\"}},\"advertise\":{\"type\":\"string\"},\"pid\":{\"type\":\"integer\"},"
                "\"certificate\":{\"type\":\"object\"},\"protocols\":{\"type\":\"object\","
                "\"additionalProperties\":{\"type\":\"integer\"}}}}"},
+    {.name = "node/status",
+     .summary = "says how the node is doing: services, loops, counters, what it has used",
+     .help = "With all that node/info says: what `alknet status` shows on the node itself.",
+     .kind = ALK_OP_QUERY,
+     .access = {.all_scopes = admin},
+     .fn = status,
+     .input = NO_INPUT,
+     .output =
+         "{\"type\":\"object\",\"required\":[\"version\",\"key\",\"addresses\",\"uptime_s\","
+         "\"loops\",\"auth\",\"services\"],\"properties\":{\"uptime_s\":{\"type\":\"integer\"},"
+         "\"generation\":{\"type\":\"integer\"},\"loops\":{\"type\":\"array\"},\"auth\":"
+         "{\"type\":\"object\"},\"services\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}"
+         "}"},
     {.name = "node/connections",
      .summary = "lists the connections that are open",
      .help = "In pages, the oldest of each loop first. While there are more the answer says how "

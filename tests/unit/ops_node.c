@@ -96,10 +96,10 @@ static void a_ping_needs_no_identity_and_echoes(void **state)
     end(&d);
 }
 
-static void only_an_admin_sees_connections_metrics_and_configuration(void **state)
+static void only_an_admin_sees_status_connections_metrics_and_configuration(void **state)
 {
-    static const char *const ops[] = {"node/connections", "node/metrics", "node/config",
-                                      "node/reload", "node/logs"};
+    static const char *const ops[] = {"node/status", "node/connections", "node/metrics",
+                                      "node/config", "node/reload",      "node/logs"};
     struct desk d;
     struct ops_call c = {.full = 0};
     struct client peer = {.node = NULL};
@@ -109,15 +109,24 @@ static void only_an_admin_sees_connections_metrics_and_configuration(void **stat
         ask(&d, &c, d.ann, ops[i], "");
         assert_string_equal(c.heard, "!NOT_FOUND there is no such operation");
     }
+    ask(&d, &c, d.root, "node/status", "");
+    assert_memory_equal(c.heard, "={\"version\":", 12);
+    assert_non_null(strstr(c.heard, "\"protocols\":{"));
+    assert_non_null(strstr(c.heard, "\"uptime_s\":"));
+    assert_non_null(strstr(c.heard, "\"services\":[{\"name\":"));
     client_open(&peer, &d.n, "test/echo", ALK_TRANSPORT_QUIC, NULL);
     ask(&d, &c, d.root, "node/connections", "");
     assert_non_null(strstr(c.heard, "\"alpn\":\"test/echo\",\"remote\":\"127.0.0.1:"));
+    ask(&d, &c, d.root, "node/connections", "{\"cursor\":\"ffffffff-0\",\"limit\":1}");
+    assert_string_equal(c.heard, "={\"connections\":[]}");
+    ask(&d, &c, d.root, "node/connections", "{\"cursor\":\"here\"}");
+    assert_non_null(strstr(c.heard, "!INVALID_INPUT"));
     client_close(&peer);
 
     static struct ops_call big;
     big = (struct ops_call){.keeps_end = true};
     ask(&d, &big, d.root, "node/metrics", ""); /* the operations come last */
-    assert_non_null(strstr(big.heard, "alknet_op_seconds_count{op=\\\"node/connections\\\"} 1"));
+    assert_non_null(strstr(big.heard, "alknet_op_seconds_count{op=\\\"node/status\\\"} 1"));
     ask(&d, &big, d.root, "node/config", "");
     assert_non_null(strstr(big.heard, "hash: \\\"(hidden)\\\""));
     assert_null(strstr(big.heard, "0123456789abcdef"));
@@ -284,7 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_node_says_who_it_is),
         cmocka_unit_test(a_ping_needs_no_identity_and_echoes),
-        cmocka_unit_test(only_an_admin_sees_connections_metrics_and_configuration),
+        cmocka_unit_test(only_an_admin_sees_status_connections_metrics_and_configuration),
         cmocka_unit_test(a_reload_tells_what_is_wrong_and_what_is_new),
         cmocka_unit_test(an_answer_on_its_way_finds_a_cancelled_request_gone),
         cmocka_unit_test(followers_hear_the_log_by_level_and_component),

@@ -17,9 +17,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define REST_TIME (30 * ALK_SECOND)
-#define SAY_EVERY (60 * ALK_SECOND)
-#define LINKS_MAX 4096 /* open at one time, per service */
+#define REST_TIME     (30 * ALK_SECOND)
+#define SAY_EVERY     (60 * ALK_SECOND)
+#define LINKS_MAX     4096 /* open at one time, per service */
 #define BACKLOG_RETRY (10 * ALK_MS)
 
 struct target {
@@ -38,7 +38,7 @@ struct forward_service {
     alk_log_fn *log;
     void *log_ctx;
     char *name;
-    char *text; /* the target as it was written */
+    char *text; /* the target as it was written, for the log */
     struct target target;
     alk_time connect_timeout;
     bool has_proxy_header;
@@ -125,7 +125,8 @@ static alk_err forward_start(const struct alk_conf *conf, const struct alk_env *
     s->connect_timeout = alk_conf_get_uint(conf, "connect_timeout");
     s->has_proxy_header = alk_conf_get_bool(conf, "proxy_protocol");
     s->name = alk_strdup_span(s->mem, alk_span_str(env->service));
-    s->text = alk_strdup_span(s->mem, alk_span_str(text));
+    bool is_hidden = alk_conf_is_secret(alk_conf_get(conf, "forward"));
+    s->text = alk_strdup_span(s->mem, alk_span_str(is_hidden ? "the hidden target" : text));
     if (s->name == NULL || s->text == NULL) {
         service_unref(s);
         return ALK_E_NOMEM;
@@ -328,8 +329,8 @@ static void on_early(void *ctx, struct alk_stream *stream, unsigned events)
 {
     struct link *l = ctx;
     struct alk_span data;
-    bool is_reset = (events & ALK_STREAM_READABLE) != 0 &&
-                    alk_stream_peek(stream, &data) == ALK_E_RESET;
+    bool is_reset =
+        (events & ALK_STREAM_READABLE) != 0 && alk_stream_peek(stream, &data) == ALK_E_RESET;
     if ((events & ALK_STREAM_CLOSED) != 0) {
         l->stream = NULL;
         link_free(l);

@@ -16,7 +16,8 @@ set_target_properties(alknet_git PROPERTIES
 add_dependencies(alknet alknet_git)
 
 set(alk_git_links)
-foreach(link git-hooks/pre-receive git-hooks/post-receive git-hooks-all/pre-receive
+foreach(link git-hooks/pre-receive git-hooks/post-receive git-hooks/pack-objects
+        git-hooks-all/pre-receive
         git-hooks-all/post-receive git-hooks-all/update git-hooks-all/post-update)
     cmake_path(GET link PARENT_PATH folder)
     list(APPEND alk_git_links COMMAND ${CMAKE_COMMAND} -E make_directory ${alk_libexec}/${folder}

@@ -57,8 +57,9 @@ alk_err gh_repo_delete(const struct gh_options *o, struct alk_span path);
 
 /* --- sandbox.c ------------------------------------------------------------------------ */
 
-/* Confines this process and all it starts to the working directory. */
-void gh_confine(const struct gh_options *o, bool may_write, const char *cache);
+/* Confines this process and all it starts to the working directory, and to the cache's
+ * directories (gh_cache_prepare; NULL: none). */
+void gh_confine(const struct gh_options *o, bool may_write, const char *const caches[2]);
 
 /* --- environment.c --------------------------------------------------------------------- */
 

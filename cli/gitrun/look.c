@@ -154,7 +154,8 @@ static bool enter(const struct gh_options *o)
     if (gh_repo_enter(o, alk_span_str(o->repo), false) != GH_FOUND) {
         return false;
     }
-    gh_confine(o, false, NULL);
+    static const char *const caches[2] = {NULL, NULL};
+    gh_confine(o, false, caches);
     if (setenv("GIT_DIR", ".", 1) != 0) {
         gh_die("out of memory");
     }

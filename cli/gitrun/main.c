@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "gitrun.h"
+#include "cache.h"
 
 #include "git/proto/pktline.h"
 
@@ -154,6 +154,9 @@ static int run(int argc, char **argv)
     const char *self = argc > 0 ? last_part(argv[0]) : "";
     if (strcmp(self, "pre-receive") == 0) {
         return gh_pre_receive();
+    }
+    if (strcmp(self, "pack-objects") == 0 && argc >= 3) {
+        return gh_pack_objects(argv + 1);
     }
     if (strcmp(self, "post-receive") == 0) {
         return gh_post_receive();

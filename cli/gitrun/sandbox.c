@@ -26,7 +26,7 @@ static bool prefix_of(const char *git, char *ret, size_t ret_size)
     return n > 1 && (size_t)n < ret_size;
 }
 
-void gh_confine(const struct gh_options *o, bool may_write, const char *cache)
+void gh_confine(const struct gh_options *o, bool may_write, const char *const caches[2])
 {
     struct alk_sandbox_path paths[GH_LIST_MAX + 8];
     char prefix[PATH_MAX];
@@ -42,8 +42,8 @@ void gh_confine(const struct gh_options *o, bool may_write, const char *cache)
     if (prefix_of(o->git, prefix, sizeof prefix)) {
         paths[n++] = (struct alk_sandbox_path){prefix, rx};
     }
-    if (cache != NULL) {
-        paths[n++] = (struct alk_sandbox_path){cache, rw};
+    for (size_t i = 0; i < 2 && caches[i] != NULL; i++) {
+        paths[n++] = (struct alk_sandbox_path){caches[i], rw};
     }
     if (IS_SANITIZED) {
         paths[n++] = (struct alk_sandbox_path){"/proc", ALK_SANDBOX_READ};

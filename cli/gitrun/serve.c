@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* alknet-git serve: from a name to a running git. */
-#include "gitrun.h"
+#include "cache.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -79,15 +79,20 @@ int gh_serve(const struct gh_options *o)
 {
     const char *service = o->service == NULL ? "" : o->service;
     bool is_push = strcmp(service, "git-receive-pack") == 0;
+    bool is_fetch = strcmp(service, "git-upload-pack") == 0;
     const char *argv[6] = {"git"};
+    const char *caches[2] = {NULL, NULL};
     size_t n = 1;
     gh_env_base(o);
     find(o);
-    gh_confine(o, is_push, NULL);
+    if (is_fetch) {
+        (void)gh_cache_prepare(o, &caches[0], &caches[1]);
+    }
+    gh_confine(o, is_push, caches);
     if (is_push) {
         put_receive(o);
         argv[n++] = "receive-pack";
-    } else if (strcmp(service, "git-upload-pack") == 0) {
+    } else if (is_fetch) {
         gh_env_config("uploadpack.allowFilter", "true");
         gh_env_config("uploadpack.keepAlive", "5");
         argv[n++] = "upload-pack";

@@ -45,8 +45,11 @@ static void join(struct session *s, struct alk_stream *stream)
     s->stream = NULL;
     s->is_answered = true;
     if (s->of->verbosity > 1) {
-        (void)fprintf(cli_of(s)->err, "alknet: connected to %s over %s%s\n",
-                      s->client.node.host_port,
+        const struct cli_node *node = &s->client.node;
+        /* As git tells it of connections of its own. */
+        (void)fprintf(cli_of(s)->err,
+                      "Looking up %s ... done.\nConnecting to %s (port %u) ... done, over %s%s.\n",
+                      node->host, node->host, (unsigned)node->port,
                       cli_transport_name(alk_conn_transport(s->pipe.conn)),
                       alk_conn_auth(s->pipe.conn)->is_resumed ? ", resumed" : "");
     }

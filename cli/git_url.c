@@ -65,7 +65,7 @@ alk_err cli_git_url_parse(const char *text, struct cli_git_url *ret, char *why, 
     bool is_name = !has_any(node, "@.:[");
 
     if (has_control(s)) {
-        return alk_say(note, ALK_E_INVALID, "there is a control character in it");
+        return alk_say(note, ALK_E_INVALID, "a control character or a newline is forbidden in it");
     }
     if (node.n == 0) {
         return alk_say(note, ALK_E_INVALID, "there is no node in it: " SCHEME "NODE/REPOSITORY");

@@ -51,7 +51,7 @@ static void what_is_no_address_of_a_repository_is_told_why(void **state)
         {"alknet:///a", "no node"},
         {"alknet://home", "no repository"},
         {"alknet://mybox/", "no repository"},
-        {"alknet://mybox/a\nb", "control"},
+        {"alknet://mybox/a\nb", "newline is forbidden"},
         {"alknet://ho\x7fme/a", "control"},
         {"alknet://mybox/a%", "hex"},
         {"alknet://mybox/a%4", "hex"},

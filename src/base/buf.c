@@ -133,7 +133,7 @@ void alk_buf_added(struct alk_buf *b, size_t n)
     b->end += n;
 }
 
-alk_err alk_buf_put(struct alk_buf *b, struct alk_span s)
+alk_err alk_buf_put_more(struct alk_buf *b, struct alk_span s)
 {
     uint8_t *p = alk_buf_reserve(b, s.n);
     if (p == NULL) {
@@ -146,14 +146,11 @@ alk_err alk_buf_put(struct alk_buf *b, struct alk_span s)
     return ALK_OK;
 }
 
-alk_err alk_buf_put_str(struct alk_buf *b, const char *text)
+alk_err alk_buf_put_u64(struct alk_buf *b, uint64_t v)
 {
-    return alk_buf_put(b, alk_span_str(text));
-}
-
-alk_err alk_buf_put_u8(struct alk_buf *b, uint8_t v)
-{
-    return alk_buf_put(b, alk_span(&v, 1));
+    uint8_t room[ALK_DIGITS_MAX];
+    size_t n = alk_digits(v, room);
+    return alk_buf_put(b, alk_span(room + sizeof(room) - n, n));
 }
 
 void alk_buf_consume(struct alk_buf *b, size_t n)

@@ -47,11 +47,32 @@ static inline size_t alk_buf_room(const struct alk_buf *b)
 {
     return b->max - alk_buf_len(b);
 }
+/* The rest of alk_buf_put: without room, or after a failure. */
+alk_err alk_buf_put_more(struct alk_buf *b, struct alk_span s);
 /* ALK_E_TOO_BIG when more than max would be held, ALK_E_NOMEM; nothing is
  * appended then. The span must not point into this buffer. */
-alk_err alk_buf_put(struct alk_buf *b, struct alk_span s);
-alk_err alk_buf_put_str(struct alk_buf *b, const char *text);
-alk_err alk_buf_put_u8(struct alk_buf *b, uint8_t v);
+static inline alk_err alk_buf_put(struct alk_buf *b, struct alk_span s)
+{
+    /* Here, so that a text whose length is known becomes a few stores. */
+    if (b->err != ALK_OK || s.n > b->size - b->end || s.n > alk_buf_room(b)) {
+        return alk_buf_put_more(b, s);
+    }
+    if (s.n > 0) {
+        memcpy(b->p + b->end, s.p, s.n);
+        b->end += s.n;
+    }
+    return ALK_OK;
+}
+static inline alk_err alk_buf_put_str(struct alk_buf *b, const char *text)
+{
+    return alk_buf_put(b, alk_span_str(text));
+}
+static inline alk_err alk_buf_put_u8(struct alk_buf *b, uint8_t v)
+{
+    return alk_buf_put(b, alk_span(&v, 1));
+}
+/* Decimal digits. */
+alk_err alk_buf_put_u64(struct alk_buf *b, uint64_t v);
 /* printf, C locale, no %n, no floating point. All of the text or none of it. */
 alk_err alk_buf_printf(struct alk_buf *b, const char *fmt, ...) ALK_PRINTF(2, 3);
 alk_err alk_buf_vprintf(struct alk_buf *b, const char *fmt, va_list args) ALK_PRINTF(2, 0);

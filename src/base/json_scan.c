@@ -40,9 +40,31 @@ static inline uint64_t load_le(const uint8_t *p)
     return v;
 }
 
+#if defined(__SSE2__)
+typedef signed char vector16 __attribute__((vector_size(16)));
+
+/* The same for 16 bytes, a bit each. Signed: what is beyond ASCII is below 0x20. */
+static inline unsigned odd_sixteen(const uint8_t *p)
+{
+    vector16 v;
+    memcpy(&v, p, sizeof(v));
+    vector16 odd = (vector16)(v < 0x20) | (vector16)(v == '"') | (vector16)(v == '\\');
+    return (unsigned)__builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))odd);
+}
+#endif
+
 /* Over all bytes that mean themselves. */
 static inline const uint8_t *skip_plain(const uint8_t *p, const uint8_t *end)
 {
+#if defined(__SSE2__)
+    while (end - p >= 16) {
+        unsigned odd = odd_sixteen(p);
+        if (odd != 0) {
+            return p + (unsigned)__builtin_ctz(odd);
+        }
+        p += 16;
+    }
+#endif
     while (end - p >= 8) {
         uint64_t odd = odd_bytes(load_le(p));
         if (odd != 0) {
@@ -510,9 +532,9 @@ bool alk_json_key_equal(const struct alk_json_key *a, const struct alk_json_key 
     return b->has_escape ? decoded_equal(b->raw, a->raw, false) : alk_span_equal(a->raw, b->raw);
 }
 
-bool alk_json_key_is(const struct alk_json_key *key, struct alk_span name)
+bool alk_json_key_decodes_to(const struct alk_json_key *key, struct alk_span name)
 {
-    return key->has_escape ? decoded_equal(key->raw, name, false) : alk_span_equal(key->raw, name);
+    return decoded_equal(key->raw, name, false);
 }
 
 alk_err alk_json_text(struct alk_span raw, uint8_t *dst, size_t dst_size, struct alk_span *ret)

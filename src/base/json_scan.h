@@ -58,7 +58,12 @@ ALK_NODISCARD alk_err alk_json_scan_check(struct alk_span text);
 
 /* The same name, whatever is escaped in either. */
 bool alk_json_key_equal(const struct alk_json_key *a, const struct alk_json_key *b);
-bool alk_json_key_is(const struct alk_json_key *key, struct alk_span name);
+/* The rest of alk_json_key_is. */
+bool alk_json_key_decodes_to(const struct alk_json_key *key, struct alk_span name);
+static inline bool alk_json_key_is(const struct alk_json_key *key, struct alk_span name)
+{
+    return key->has_escape ? alk_json_key_decodes_to(key, name) : alk_span_equal(key->raw, name);
+}
 
 static inline bool alk_json_is_string(struct alk_span raw)
 {

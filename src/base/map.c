@@ -8,9 +8,23 @@ enum { SIZE_MIN = 16 };
 
 static uint64_t load_le64(const uint8_t *p)
 {
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    return v;
+}
+
+/* The last n bytes, fewer than eight, of a text of `all`. */
+static uint64_t load_tail(const uint8_t *end, size_t n, size_t all)
+{
     uint64_t v = 0;
-    for (unsigned i = 0; i < 8; i++) {
-        v |= (uint64_t)p[i] << (8 * i);
+    if (n > 0 && all >= 8) {
+        return load_le64(end - 8) >> (64 - 8 * n);
+    }
+    for (size_t i = n; i > 0; i--) {
+        v = v << 8 | end[-(ptrdiff_t)(n - i) - 1];
     }
     return v;
 }
@@ -40,7 +54,6 @@ uint64_t alk_siphash(const uint64_t seed[static 2], struct alk_span s)
     uint64_t v[4] = {seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
                      seed[0] ^ UINT64_C(0x6c7967656e657261),
                      seed[1] ^ UINT64_C(0x7465646279746573)};
-    uint64_t last = (uint64_t)(s.n & 0xff) << 56;
     size_t whole = s.n - s.n % 8;
     for (size_t i = 0; i < whole; i += 8) {
         uint64_t m = load_le64(s.p + i);
@@ -48,9 +61,7 @@ uint64_t alk_siphash(const uint64_t seed[static 2], struct alk_span s)
         sip_round(v);
         v[0] ^= m;
     }
-    for (size_t i = whole; i < s.n; i++) {
-        last |= (uint64_t)s.p[i] << (8 * (i - whole));
-    }
+    uint64_t last = (uint64_t)(s.n & 0xff) << 56 | load_tail(s.p + s.n, s.n - whole, s.n);
     v[3] ^= last;
     sip_round(v);
     v[0] ^= last;

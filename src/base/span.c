@@ -186,3 +186,21 @@ bool alk_span_glob(struct alk_span pattern, struct alk_span text)
     }
     return true;
 }
+
+size_t alk_digits(uint64_t v, uint8_t room[static ALK_DIGITS_MAX])
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    size_t at = ALK_DIGITS_MAX;
+    while (v >= 10) {
+        at -= 2;
+        memcpy(room + at, pairs + 2 * (v % 100), 2);
+        v /= 100;
+    }
+    if (v > 0 || at == ALK_DIGITS_MAX) {
+        room[--at] = (uint8_t)('0' + v);
+    }
+    return ALK_DIGITS_MAX - at;
+}

@@ -176,7 +176,7 @@ void alk_out_i64(struct alk_out *out, int64_t v)
 void alk_out_u64(struct alk_out *out, uint64_t v)
 {
     if (begin_value(out)) {
-        (void)alk_buf_printf(&out->buf, "%llu", (unsigned long long)v);
+        (void)alk_buf_put_u64(&out->buf, v);
         end_value(out);
     }
 }

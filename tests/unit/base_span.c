@@ -249,6 +249,31 @@ static void a_hostile_glob_ends_soon(void **state)
     assert_false(alk_span_glob(alk_span(pattern, sizeof(pattern)), alk_span(text, sizeof(text))));
 }
 
+static void digits_stand_at_the_end_of_their_room(void **state)
+{
+    (void)state;
+    for (unsigned power = 0; power < 64; power++) {
+        for (uint64_t near = 0; near < 3; near++) {
+            uint64_t v = ((uint64_t)1 << power) - 1 + near;
+            uint8_t room[ALK_DIGITS_MAX];
+            char want[32];
+            (void)snprintf(want, sizeof want, "%llu", (unsigned long long)v);
+            size_t n = alk_digits(v, room);
+            assert_true(alk_span_is(alk_span(room + sizeof room - n, n), want));
+        }
+    }
+    uint8_t room[ALK_DIGITS_MAX];
+    assert_int_equal(alk_digits(UINT64_MAX, room), ALK_DIGITS_MAX);
+    assert_true(alk_span_is(alk_span(room, sizeof room), "18446744073709551615"));
+    for (uint64_t v = 0; v < 2000; v++) {
+        uint64_t back = 0;
+        size_t n = alk_digits(v, room);
+        assert_true(alk_span_u64(alk_span(room + sizeof room - n, n), v, &back));
+        assert_int_equal(back, v);
+        assert_true(n == 1 || room[sizeof room - n] != '0');
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +288,7 @@ int main(void)
         cmocka_unit_test(globs_match_within_and_across_slashes),
         cmocka_unit_test(globs_agree_with_the_naive_matcher),
         cmocka_unit_test(a_hostile_glob_ends_soon),
+        cmocka_unit_test(digits_stand_at_the_end_of_their_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,13 +27,7 @@ static void put_text(struct frame *f, struct alk_span text)
 
 static void put_number(struct frame *f, uint64_t v)
 {
-    uint8_t digits[20];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (uint8_t)('0' + v % 10);
-        v /= 10;
-    } while (v != 0);
-    put(f, alk_span(digits + at, sizeof(digits) - at));
+    (void)alk_buf_put_u64(f->b, v);
 }
 
 /* Most ids need no escape; those of other programs may hold a quote. */

@@ -44,6 +44,33 @@ static bool is_plain(uint8_t c)
     return c > ' ' && c < 0x7f && c != '=' && c != '"' && c != '\\';
 }
 
+#define ONES  UINT64_C(0x0101010101010101)
+#define HIGHS UINT64_C(0x8080808080808080)
+
+/* Whether eight bytes are all plain; false also of some that are. */
+static bool are_plain(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+    /* Bit 7: not ASCII; below '!'; DEL; one of the three. */
+    uint64_t odd = v | (v - ONES * '!') | (v + ONES) | ((v ^ ONES * '=') - ONES) |
+                   ((v ^ ONES * '"') - ONES) | ((v ^ ONES * '\\') - ONES);
+    return (odd & HIGHS) == 0;
+}
+
+/* How many of the first n bytes mean themselves. */
+static size_t plain_run(const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+    while (n - i >= 8 && are_plain(p + i)) {
+        i += 8;
+    }
+    while (i < n && is_plain(p[i])) {
+        i++;
+    }
+    return i;
+}
+
 /* A value as the line holds it; nothing in it can end it. */
 static void put_value(struct alk_buf *b, struct alk_span s, size_t max)
 {
@@ -51,13 +78,12 @@ static void put_value(struct alk_buf *b, struct alk_span s, size_t max)
         (void)alk_buf_put_u8(b, '-');
         return;
     }
-    for (size_t i = 0; i < s.n && i < max; i++) {
-        size_t from = i;
-        while (i < s.n && i < max && is_plain(s.p[i])) {
-            i++;
-        }
-        (void)alk_buf_put(b, alk_span(s.p + from, i - from));
-        if (i < s.n && i < max) {
+    size_t n = s.n < max ? s.n : max;
+    for (size_t i = 0; i < n; i++) {
+        size_t run = plain_run(s.p + i, n - i);
+        (void)alk_buf_put(b, alk_span(s.p + i, run));
+        i += run;
+        if (i < n) {
             (void)alk_buf_printf(b, "\\x%02x", s.p[i]);
         }
     }
@@ -66,11 +92,10 @@ static void put_value(struct alk_buf *b, struct alk_span s, size_t max)
     }
 }
 
-static void put_field(struct alk_buf *b, const char *name, struct alk_span value, size_t max)
+/* label: " name=". */
+static void put_field(struct alk_buf *b, struct alk_span label, struct alk_span value, size_t max)
 {
-    (void)alk_buf_put_u8(b, ' ');
-    (void)alk_buf_put_str(b, name);
-    (void)alk_buf_put_u8(b, '=');
+    (void)alk_buf_put(b, label);
     put_value(b, value, max);
 }
 
@@ -83,15 +108,15 @@ static alk_err result(const struct alk_buf *b)
 alk_err alk_auth_failure_line(struct alk_buf *b, const struct alk_auth_failure *failure)
 {
     (void)alk_buf_put_str(b, "alknet: auth failure");
-    put_field(b, "addr", host_of(failure->remote), FAILURE_VALUE_MAX);
-    put_field(b, "alpn", failure->alpn, FAILURE_VALUE_MAX);
-    put_field(b, "method", failure->method, FAILURE_VALUE_MAX);
-    put_field(b, "reason", failure->reason, FAILURE_VALUE_MAX);
+    put_field(b, ALK_LIT(" addr="), host_of(failure->remote), FAILURE_VALUE_MAX);
+    put_field(b, ALK_LIT(" alpn="), failure->alpn, FAILURE_VALUE_MAX);
+    put_field(b, ALK_LIT(" method="), failure->method, FAILURE_VALUE_MAX);
+    put_field(b, ALK_LIT(" reason="), failure->reason, FAILURE_VALUE_MAX);
     return result(b);
 }
 
 struct field {
-    const char *name;
+    struct alk_span label; /* " name=" */
     struct alk_span value;
     bool is_optional; /* left out when absent */
 };
@@ -101,15 +126,15 @@ enum { FIELDS = 9 };
 static void list_fields(const struct alk_audit_record *r, struct field ret[static FIELDS])
 {
     const struct field fields[FIELDS] = {
-        {"who", r->who, false},
-        {"authority", r->authority, true},
-        {"what", r->what, false},
-        {"target", r->target, true},
-        {"from", alk_span_str(r->remote), false},
-        {"alpn", r->alpn, true},
-        {"request", r->request_id, true},
-        {"trace", r->trace, true},
-        {"reason", r->reason, true},
+        {ALK_LIT(" who="), r->who, false},
+        {ALK_LIT(" authority="), r->authority, true},
+        {ALK_LIT(" what="), r->what, false},
+        {ALK_LIT(" target="), r->target, true},
+        {ALK_LIT(" from="), alk_span_str(r->remote), false},
+        {ALK_LIT(" alpn="), r->alpn, true},
+        {ALK_LIT(" request="), r->request_id, true},
+        {ALK_LIT(" trace="), r->trace, true},
+        {ALK_LIT(" reason="), r->reason, true},
     };
     memcpy(ret, fields, sizeof(fields));
 }
@@ -121,7 +146,7 @@ static void put_text(struct alk_buf *b, const char *date, const struct field *fi
     (void)alk_buf_put_str(b, " audit");
     for (size_t i = 0; i < FIELDS; i++) {
         if (fields[i].value.n > 0 || !fields[i].is_optional) {
-            put_field(b, fields[i].name, fields[i].value, AUDIT_VALUE_MAX);
+            put_field(b, fields[i].label, fields[i].value, AUDIT_VALUE_MAX);
         }
     }
     (void)alk_buf_put_str(b, is_allowed ? " allowed=yes" : " allowed=no");
@@ -132,11 +157,17 @@ static void put_json(struct alk_buf *b, const char *date, const struct field *fi
 {
     (void)alk_buf_printf(b, "{\"time\":\"%s\"", date);
     for (size_t i = 0; i < FIELDS; i++) {
+        struct alk_span name = alk_span(fields[i].label.p + 1, fields[i].label.n - 2);
+        if (fields[i].value.n == 0 && fields[i].is_optional) {
+            continue;
+        }
+        (void)alk_buf_put(b, ALK_LIT(",\""));
+        (void)alk_buf_put(b, name);
+        (void)alk_buf_put(b, ALK_LIT("\":"));
         if (fields[i].value.n > 0) {
-            (void)alk_buf_printf(b, ",\"%s\":", fields[i].name);
             (void)alk_buf_put_json(b, alk_span_head(fields[i].value, AUDIT_VALUE_MAX));
-        } else if (!fields[i].is_optional) {
-            (void)alk_buf_printf(b, ",\"%s\":null", fields[i].name);
+        } else {
+            (void)alk_buf_put(b, ALK_LIT("null"));
         }
     }
     (void)alk_buf_printf(b, ",\"allowed\":%s}", is_allowed ? "true" : "false");

@@ -37,7 +37,7 @@ bool alk_scope_is_valid(struct alk_span scope)
 /* "a:*" -> "a:", "*" -> "". False: no pattern. */
 static bool pattern_prefix(struct alk_span scope, struct alk_span *ret)
 {
-    if (scope.p[scope.n - 1] != '*') {
+    if (scope.n == 0 || scope.p[scope.n - 1] != '*') {
         return false;
     }
     *ret = alk_span_head(scope, scope.n - 1);
@@ -46,15 +46,14 @@ static bool pattern_prefix(struct alk_span scope, struct alk_span *ret)
 
 bool alk_scope_covers(struct alk_span held, struct alk_span wanted)
 {
-    if (!alk_scope_is_valid(held) || !alk_scope_is_valid(wanted)) {
-        return false;
-    }
-    /* a name, not secret */
-    if (alk_span_is(held, "admin") || alk_span_equal(held, wanted)) {
-        return true;
-    }
     struct alk_span prefix;
-    return pattern_prefix(held, &prefix) && alk_span_starts(wanted, prefix);
+    if (alk_span_equal(held, wanted)) { /* a name, not secret */
+        return alk_scope_is_valid(held);
+    }
+    bool covers = alk_span_is(held, "admin") || /* not secret */
+                  (pattern_prefix(held, &prefix) && alk_span_starts(wanted, prefix));
+    /* Last: most scopes of a list are others, whatever they look like. */
+    return covers && alk_scope_is_valid(held) && alk_scope_is_valid(wanted);
 }
 
 bool alk_scopes_hold(const struct alk_span *scopes, size_t n, struct alk_span wanted)

@@ -163,6 +163,15 @@ struct alk_auth_hooks {
     void *ctx;
 };
 
+/* Something to do once what is pending has been delivered: what many events add to is
+ * handed on once. Zeroed but for fn and ctx; the owner takes it off its list
+ * (alk_list_remove) before it goes. */
+struct alk_late {
+    struct alk_link in;
+    void (*fn)(void *ctx);
+    void *ctx;
+};
+
 struct alk_hub {
     const struct alk_mem *mem;
     struct alk_loop *loop; /* NULL in the simulation */
@@ -173,8 +182,9 @@ struct alk_hub {
     /* Limits, from the newest configuration; 0: none. */
     unsigned streams_without_identity;
     unsigned conn_auth_failures;
-    struct alk_list conns;    /* all */
-    struct alk_list ready;    /* with pending events */
+    struct alk_list conns; /* all */
+    struct alk_list ready; /* with pending events */
+    struct alk_list late;
     struct alk_map by_serial; /* weak handles; a connection may be missing for want of memory */
     size_t conn_count;
     uint64_t next_serial;
@@ -185,8 +195,12 @@ struct alk_hub {
 void alk_hub_init(struct alk_hub *hub, const struct alk_mem *mem, uint64_t loop_id);
 /* All connections must be gone. */
 void alk_hub_fini(struct alk_hub *hub);
-/* Delivers what is pending. True: the budget was used up and there is more. */
+/* Delivers what is pending, then does what was to be done late. True: there is more. */
 bool alk_hub_run(struct alk_hub *hub);
+bool alk_hub_has_work(const struct alk_hub *hub);
+/* In this turn, or the next when it is asked for by something late. On the hub's loop;
+ * a second time before it was done makes no difference. */
+void alk_hub_late(struct alk_hub *hub, struct alk_late *late);
 /* A new generation of identities is in force: resolves every connection's
  * credential again; revoked ones are closed with code 8, changed ones hear
  * auth_changed. */

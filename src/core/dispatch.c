@@ -13,6 +13,7 @@ void alk_hub_init(struct alk_hub *hub, const struct alk_mem *mem, uint64_t loop_
     *hub = (struct alk_hub){.mem = mem, .loop_id = loop_id, .turn_budget = TURN_BUDGET};
     alk_list_init(&hub->conns);
     alk_list_init(&hub->ready);
+    alk_list_init(&hub->late);
     /* Serials are ours: no seed is needed against chosen collisions. */
     static const uint8_t seed[16] = {0};
     alk_map_init(&hub->by_serial, mem, SIZE_MAX / 2, seed);
@@ -421,6 +422,30 @@ static unsigned deliver(struct alk_conn *conn, unsigned budget)
     return used;
 }
 
+void alk_hub_late(struct alk_hub *hub, struct alk_late *late)
+{
+    alk_list_append(&hub->late, &late->in);
+}
+
+bool alk_hub_has_work(const struct alk_hub *hub)
+{
+    return !alk_list_is_empty(&hub->ready) || !alk_list_is_empty(&hub->late);
+}
+
+static void run_late(struct alk_hub *hub)
+{
+    struct alk_late mark = {.fn = NULL};
+    struct alk_link *l;
+    if (alk_list_is_empty(&hub->late)) {
+        return;
+    }
+    alk_list_append(&hub->late, &mark.in);
+    while ((l = alk_list_pop(&hub->late)) != NULL && l != &mark.in) {
+        struct alk_late *late = ALK_CONTAINER(l, struct alk_late, in);
+        late->fn(late->ctx);
+    }
+}
+
 bool alk_hub_run(struct alk_hub *hub)
 {
     unsigned budget = hub->turn_budget == 0 ? TURN_BUDGET : hub->turn_budget;
@@ -429,7 +454,8 @@ bool alk_hub_run(struct alk_hub *hub)
         unsigned used = deliver(ALK_CONTAINER(l, struct alk_conn, ready_in), budget);
         budget -= used < budget ? used : budget;
     }
-    return !alk_list_is_empty(&hub->ready);
+    run_late(hub);
+    return alk_hub_has_work(hub);
 }
 
 void alk_hub_auth_changed(struct alk_hub *hub)

@@ -212,8 +212,7 @@ static void run(struct world *w)
         more = alk_hub_run(&w->client_hub);
         more = alk_hub_run(&w->server_hub) || more;
         more = alk_mem_pump(w->pair) || more;
-        more = more || !alk_list_is_empty(&w->client_hub.ready) ||
-               !alk_list_is_empty(&w->server_hub.ready);
+        more = more || alk_hub_has_work(&w->client_hub) || alk_hub_has_work(&w->server_hub);
     }
 }
 
@@ -415,9 +414,9 @@ static void early_data_waits_unless_the_handler_declares_it_safe(void **state)
     const struct alk_auth_context early = {.struct_size = sizeof early, .is_early = true};
     for (int is_safe = 0; is_safe < 2; is_safe++) {
         struct world w = {0};
-        world_open(&w, (struct alk_mem_options){
-                           .server_auth = &early,
-                           .server = is_safe ? &early_handler : &recorder_handler});
+        world_open(
+            &w, (struct alk_mem_options){.server_auth = &early,
+                                         .server = is_safe ? &early_handler : &recorder_handler});
         run(&w);
         write_all(open_stream(&w), "early");
         run(&w);

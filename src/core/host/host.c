@@ -12,11 +12,11 @@
 #endif
 #include <sys/stat.h>
 
-#define QUEUE_MAX ((size_t)16 << 20)
+#define QUEUE_MAX         ((size_t)16 << 20)
 #define MESSAGES_PER_TURN 256
-#define PATHS_MAX 256
-#define FILES_MAX 65536
-#define HUB_SEED_SIZE 16
+#define PATHS_MAX         256
+#define FILES_MAX         65536
+#define HUB_SEED_SIZE     16
 
 /* Exit statuses: for the log of the endpoint. */
 enum { EXIT_ORDERLY = 0, EXIT_CHANNEL = 1, EXIT_PROTOCOL = 2, EXIT_START = 3, EXIT_MEMORY = 4 };
@@ -424,7 +424,7 @@ static bool on_turn(void *ctx)
         alk_host_flush(&host->chans[i]);
     }
     /* A flush can end streams: their last events are work for the next turn. */
-    return has_more || !alk_list_is_empty(&host->hub.ready);
+    return has_more || alk_hub_has_work(&host->hub);
 }
 
 /* Standard error is the endpoint's log. */

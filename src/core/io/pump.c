@@ -16,7 +16,7 @@ alk_time alk_pump_now(struct alk_pump *pump)
 
 static bool has_work(const struct alk_pump *pump)
 {
-    return !alk_list_is_empty(&pump->hub.ready) || !alk_list_is_empty(&pump->tcp_dirty) ||
+    return alk_hub_has_work(&pump->hub) || !alk_list_is_empty(&pump->tcp_dirty) ||
            !alk_list_is_empty(&pump->tcp_over);
 }
 

@@ -162,14 +162,17 @@ alk_err alk_json_parse(struct alk_span text, struct yyjson_doc **ret)
 alk_err alk_json_parse_in(struct alk_span text, const struct yyjson_alc *alc,
                           struct yyjson_doc **ret)
 {
-    yyjson_read_err why;
-
     if (text.n == 0) {
         return ALK_E_MALFORMED;
     }
-    if (is_too_deep(text)) {
-        return ALK_E_TOO_BIG;
-    }
+    return is_too_deep(text) ? ALK_E_TOO_BIG : alk_json_parse_scanned(text, alc, ret);
+}
+
+alk_err alk_json_parse_scanned(struct alk_span text, const struct yyjson_alc *alc,
+                               struct yyjson_doc **ret)
+{
+    yyjson_read_err why;
+
     /* Without YYJSON_READ_INSITU the text is copied and never written to. */
     struct yyjson_doc *doc =
         yyjson_read_opts((char *)(uintptr_t)text.p, text.n, YYJSON_READ_NOFLAG, alc, &why);

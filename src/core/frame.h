@@ -28,6 +28,9 @@ ALK_NODISCARD alk_err alk_json_parse(struct alk_span text, struct yyjson_doc **r
 /* The same with the document in memory of `alc`, which must live as long as it. */
 ALK_NODISCARD alk_err alk_json_parse_in(struct alk_span text, const struct yyjson_alc *alc,
                                         struct yyjson_doc **ret);
+/* The same for a value that alk_json_scan has walked over: its depth is known. */
+ALK_NODISCARD alk_err alk_json_parse_scanned(struct alk_span text, const struct yyjson_alc *alc,
+                                             struct yyjson_doc **ret);
 /* Appends a value as one line of JSON, or indented by two for people.
  * ALK_E_NOMEM, ALK_E_TOO_BIG. */
 ALK_NODISCARD alk_err alk_json_put(struct alk_buf *b, struct yyjson_mut_val *value, bool is_pretty);

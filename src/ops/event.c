@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "ops/event.h"
 
+#include "base/blocks.h"
 #include "base/mem.h"
 
 /* Digits of ALK_EVENT_SEQ_MAX. */
-#define SEQ_DIGITS  16
-#define TIME_DIGITS 20
+#define SEQ_DIGITS 16
 
 struct pen {
     uint8_t *base;
@@ -20,24 +20,11 @@ static void put(struct pen *w, struct alk_span s)
     }
 }
 
-/* Digits of v, right-aligned in `width` bytes; spaces, which JSON allows, before. */
-static void put_digits(uint8_t *at, size_t width, uint64_t v)
-{
-    do {
-        at[--width] = (uint8_t)('0' + v % 10);
-        v /= 10;
-    } while (v > 0 && width > 0);
-    memset(at, ' ', width);
-}
-
 static void put_number(struct pen *w, uint64_t v)
 {
-    size_t width = 1;
-    for (uint64_t rest = v; rest >= 10; rest /= 10) {
-        width++;
-    }
-    put_digits(w->base + w->n, width, v);
-    w->n += width;
+    uint8_t room[ALK_DIGITS_MAX];
+    size_t n = alk_digits(v, room);
+    put(w, alk_span(room + sizeof(room) - n, n));
 }
 
 static void put_text(struct alk_event *ev, struct pen *w, const struct alk_event_spec *spec)
@@ -83,16 +70,17 @@ static void fill_wait(struct alk_event *ev, struct pen *w, const struct alk_even
                   .time_ms = spec->time_ms}};
 }
 
-struct alk_event *alk_event_new(struct alk_event_budget *budget, const struct alk_event_spec *spec)
+struct alk_event *alk_event_new(struct alk_event_budget *budget, struct alk_blocks *blocks,
+                                const struct alk_event_spec *spec)
 {
     size_t links = budget->loops * sizeof(struct alk_event *);
     size_t head = sizeof(struct alk_event) + links;
     size_t wait = spec->is_durable ? sizeof(struct alk_event_wait) : 0;
     size_t text = sizeof("{'topic':'','seq':,'time':,'publisher':'','data':}") + SEQ_DIGITS +
-                  TIME_DIGITS + spec->topic.n + spec->publisher.n + spec->data.n;
+                  ALK_DIGITS_MAX + spec->topic.n + spec->publisher.n + spec->data.n;
     size_t size = head + wait + text +
                   (wait == 0 ? 0 : spec->publisher.n + spec->event_id.n + spec->stream.n);
-    struct alk_event *ev = alk_alloc(budget->mem, size);
+    struct alk_event *ev = alk_blocks_take(blocks, budget->mem, size);
     if (ev == NULL) {
         return NULL;
     }
@@ -116,7 +104,12 @@ void alk_event_set_seq(struct alk_event *ev, uint64_t seq)
 {
     ALK_ASSERT(seq <= ALK_EVENT_SEQ_MAX);
     ev->seq = seq;
-    put_digits((uint8_t *)ev + (ev->text.p - (const uint8_t *)ev) + ev->seq_at, SEQ_DIGITS, seq);
+    uint8_t room[ALK_DIGITS_MAX];
+    size_t n = alk_digits(seq, room);
+    uint8_t *at = (uint8_t *)ev + (ev->text.p - (const uint8_t *)ev) + ev->seq_at;
+    /* Right-aligned; spaces, which JSON allows, before. */
+    memset(at, ' ', SEQ_DIGITS - n);
+    memcpy(at + SEQ_DIGITS - n, room + sizeof(room) - n, n);
 }
 
 struct alk_event *alk_event_ref(struct alk_event *ev)
@@ -127,12 +120,17 @@ struct alk_event *alk_event_ref(struct alk_event *ev)
 
 void alk_event_unref(struct alk_event *ev)
 {
+    alk_event_unref_to(ev, NULL);
+}
+
+void alk_event_unref_to(struct alk_event *ev, struct alk_blocks *blocks)
+{
     if (ev == NULL || atomic_fetch_sub_explicit(&ev->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
     struct alk_event_budget *budget = ev->budget;
     (void)atomic_fetch_sub_explicit(&budget->live, ev->size, memory_order_relaxed);
-    alk_free(budget->mem, ev);
+    alk_blocks_give(blocks, budget->mem, ev, ev->size);
 }
 
 uint64_t alk_event_bit(struct alk_span token)

@@ -27,6 +27,7 @@ struct alk_event_budget {
     unsigned loops; /* links of an event */
 };
 
+struct alk_blocks;
 struct alk_events_loop;
 typedef void alk_events_done_fn(void *ctx, alk_err err, uint64_t seq);
 
@@ -67,12 +68,16 @@ struct alk_event_spec {
     bool is_durable;                /* with a struct alk_event_wait */
 };
 
-/* One reference; NULL without memory. */
-struct alk_event *alk_event_new(struct alk_event_budget *budget, const struct alk_event_spec *spec);
+/* One reference; NULL without memory. The memory is one of the loop's blocks; NULL: of
+ * the heap. */
+struct alk_event *alk_event_new(struct alk_event_budget *budget, struct alk_blocks *blocks,
+                                const struct alk_event_spec *spec);
 /* Once, before it is shared. seq <= ALK_EVENT_SEQ_MAX. */
 void alk_event_set_seq(struct alk_event *ev, uint64_t seq);
 struct alk_event *alk_event_ref(struct alk_event *ev);
 void alk_event_unref(struct alk_event *ev);
+/* The same on a loop that keeps the block. */
+void alk_event_unref_to(struct alk_event *ev, struct alk_blocks *blocks);
 
 static inline struct alk_span alk_event_topic(const struct alk_event *ev)
 {

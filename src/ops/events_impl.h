@@ -52,6 +52,8 @@ struct alk_events_loop {
     size_t sub_count;
     struct alk_event_sub **hits; /* room for sub_count */
     size_t hit_count, hits_size;
+    uint8_t found[ALK_TOPIC_MAX]; /* the topic that hits are of; the next has mostly the same */
+    size_t found_n;               /* 0: none, or patterns have come or gone since */
     uint64_t stamp;
     uint32_t bits[64]; /* how many patterns per bit of mask */
     uint32_t wild;     /* how many that begin with a wildcard */

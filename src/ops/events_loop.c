@@ -78,15 +78,25 @@ static void on_hit(void *ctx, struct alk_topic_entry *entry)
     }
 }
 
+static void find_hits(struct alk_events_loop *l, struct alk_span topic,
+                      const struct alk_topic *parsed)
+{
+    l->stamp++;
+    l->hit_count = 0;
+    alk_topic_index_find(&l->index, topic, parsed, on_hit, l);
+    memcpy(l->found, topic.p, topic.n);
+    l->found_n = topic.n;
+}
+
 static void deliver(struct alk_events_loop *l, struct alk_event *ev)
 {
     struct alk_span topic = alk_event_topic(ev);
     size_t rule = ev->generation == alk_event_rules_generation(l->rules)
                       ? ev->rule
                       : alk_event_rules_find(l->rules, topic, &ev->parsed);
-    l->stamp++;
-    l->hit_count = 0;
-    alk_topic_index_find(&l->index, topic, &ev->parsed, on_hit, l);
+    if (!alk_span_equal(topic, alk_span(l->found, l->found_n))) {
+        find_hits(l, topic, &ev->parsed);
+    }
     for (size_t i = 0; i < l->hit_count; i++) {
         alk_event_sub_offer(l->hits[i], ev, rule);
     }
@@ -101,7 +111,7 @@ static void deliver_work(struct alk_events_loop *l)
         deliver(l, ev);
         count++;
         bytes += ev->text.n * (l->hit_count + 1);
-        alk_event_unref(ev);
+        alk_event_unref_to(ev, alk_loop_blocks(l->loop));
     }
 }
 

@@ -231,7 +231,8 @@ static alk_err publish_with(struct alk_events *e, struct alk_events_loop *own,
                                   .stream = rule->match,
                                   .time_ms = now_ms,
                                   .is_durable = rule->is_durable};
-    struct alk_event *ev = alk_event_new(&e->budget, &spec);
+    struct alk_blocks *blocks = own == NULL ? NULL : alk_loop_blocks(own->loop);
+    struct alk_event *ev = alk_event_new(&e->budget, blocks, &spec);
     if (ev == NULL) {
         return ALK_E_NOMEM;
     }
@@ -246,7 +247,7 @@ static alk_err publish_with(struct alk_events *e, struct alk_events_loop *own,
         alk_loop_soon(own->loop, &own->soon);
     }
     if (err != ALK_MORE) {
-        alk_event_unref(ev);
+        alk_event_unref_to(ev, blocks);
     }
     return err;
 }

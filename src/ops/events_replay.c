@@ -51,7 +51,7 @@ static alk_err row(void *ctx, const struct alk_event_record *record)
         record->seq > ALK_EVENT_SEQ_MAX) {
         return ALK_E_DB;
     }
-    struct alk_event *ev = alk_event_new(&r->sub->loop->hub->budget, &spec);
+    struct alk_event *ev = alk_event_new(&r->sub->loop->hub->budget, NULL, &spec);
     if (ev == NULL) {
         return ALK_E_NOMEM;
     }

@@ -20,6 +20,7 @@ static void listen_to(struct alk_events_loop *l, struct alk_span text, bool is_o
     uint64_t bit = alk_event_bit(alk_span_head(text, alk_span_find(text, '.')));
     uint32_t *count = is_wild(text) ? &l->wild : &l->bits[__builtin_ctzll(bit)];
     *count = is_on ? *count + 1 : *count - 1;
+    l->found_n = 0;
     l->mask = 0;
     for (unsigned i = 0; i < 64; i++) {
         l->mask |= (uint64_t)(l->bits[i] > 0 || l->wild > 0) << i;
@@ -39,7 +40,7 @@ static void ring_pop(struct alk_event_sub *sub)
     sub->head = (sub->head + 1) % sub->ring_size;
     sub->count--;
     sub->bytes -= ev->text.n;
-    alk_event_unref(ev);
+    alk_event_unref_to(ev, alk_loop_blocks(sub->loop->loop));
 }
 
 static bool ring_grow(struct alk_event_sub *sub)

@@ -4,23 +4,35 @@
 #include "base/mem.h"
 #include "ops/trace.h"
 
-/* Inputs up to here are parsed into the request's own block; above, a block of five
+/* Inputs up to here are parsed into the request's own memory; above, a block of four
  * times the size would cost more than two calls of the heap. */
 #define POOL_INPUT_MAX ((size_t)16 << 10)
 
 /* Providers that a request is handed to after the first. */
 #define RETRIES_MAX 4
 
-/* --- memory of yyjson --------------------------------------------------------- */
+/* --- memory of what it parses and writes --------------------------------------- */
 
 static bool is_in_pool(const struct alk_request_pool *pool, const void *p)
 {
     return (uintptr_t)p >= (uintptr_t)pool->p && (uintptr_t)p < (uintptr_t)pool->p + pool->size;
 }
 
+/* The block is taken when it is needed first: of requests that wait for their turn
+ * none has one, and the next of them gets the one that the last has warmed. */
+static void open_pool(struct alk_request *r)
+{
+    struct alk_request_pool *pool = &r->pool;
+    if (pool->p == NULL && pool->size > 0) {
+        pool->p = alk_blocks_take(alk_loop_blocks(r->loop), pool->mem, pool->size);
+        pool->size = pool->p == NULL ? 0 : alk_blocks_size(pool->size);
+    }
+}
+
 static void *pool_alloc(void *ctx, size_t n)
 {
     struct alk_request_pool *pool = ctx;
+    open_pool(ALK_CONTAINER(pool, struct alk_request, pool));
     size_t at = (pool->at + 15) & ~(size_t)15;
 
     if (at <= pool->size && n <= pool->size - at) {
@@ -52,16 +64,29 @@ static void *pool_resize(void *ctx, void *p, size_t old, size_t n)
     return to;
 }
 
+/* As pool_resize, for who does not say how large the old one was: nothing of the pool
+ * lies behind the place that was given last. */
+static void *pool_mem_resize(void *ctx, void *p, size_t n)
+{
+    struct alk_request_pool *pool = ctx;
+    if (p == NULL) {
+        return pool_alloc(pool, n);
+    }
+    size_t most = is_in_pool(pool, p) ? pool->at - (size_t)((uint8_t *)p - pool->p) : 0;
+    return pool_resize(ctx, p, most, n);
+}
+
 /* yyjson copies it into the document. */
 struct yyjson_alc alk_request_alc(struct alk_request *r)
 {
     return (struct yyjson_alc){pool_alloc, pool_resize, pool_free, &r->pool};
 }
 
-/* yyjson takes a copy of the text and 16 bytes for each six of it, and some. */
+/* yyjson takes a copy of the text and 16 bytes for each six of it, and some; the rest
+ * is for the answer. */
 static size_t pool_size(size_t input_n)
 {
-    return input_n > POOL_INPUT_MAX ? 0 : input_n * 4 + 384;
+    return input_n > POOL_INPUT_MAX ? 0 : input_n * 4 + 384 + ALK_REQUEST_OUT;
 }
 
 /* --- making ------------------------------------------------------------------- */
@@ -139,7 +164,7 @@ static char *put_text(uint8_t **at, struct alk_span s)
     return to;
 }
 
-/* Texts behind the struct, then what yyjson may use. */
+/* Texts behind the struct. */
 static void fill_block(struct alk_request *r, struct alk_span name, struct alk_span trace,
                        struct alk_span input)
 {
@@ -148,8 +173,8 @@ static void fill_block(struct alk_request *r, struct alk_span name, struct alk_s
     r->name = put_text(&at, name);
     r->traceparent = alk_span(put_text(&at, trace), trace.n);
     r->input = alk_span(put_text(&at, input), input.n);
-    at += -(uintptr_t)at & 15;
-    r->pool = (struct alk_request_pool){.mem = r->ops->mem, .p = at, .size = pool_size(input.n)};
+    r->pool = (struct alk_request_pool){.mem = r->ops->mem, .size = pool_size(input.n)};
+    r->pool_mem = (struct alk_mem){pool_alloc, pool_mem_resize, pool_free, &r->pool};
 }
 
 alk_err alk_request_new(struct alk_ops *ops, const struct alk_start_spec *spec,
@@ -164,9 +189,8 @@ alk_err alk_request_new(struct alk_ops *ops, const struct alk_start_spec *spec,
     if (trace.n > 0 && !alk_traceparent_is_valid(trace)) {
         trace.n = 0;
     }
-    size_t n =
-        sizeof(struct alk_request) + name.n + trace.n + input.n + 3 + 15 + pool_size(input.n);
-    struct alk_request *r = alk_alloc(ops->mem, n);
+    size_t n = sizeof(struct alk_request) + name.n + trace.n + input.n + 3;
+    struct alk_request *r = alk_blocks_take(alk_loop_blocks(spec->loop), ops->mem, n);
 
     if (r == NULL) {
         return ALK_E_NOMEM;
@@ -174,6 +198,7 @@ alk_err alk_request_new(struct alk_ops *ops, const struct alk_start_spec *spec,
     memset(r, 0, offsetof(struct alk_request, rights) + offsetof(struct alk_rights, holders));
     r->rights.n = 0;
     r->magic = ALK_REQUEST_MAGIC;
+    r->size = n;
     r->ops = ops;
     r->loop = spec->loop;
     fill_block(r, name, trace, input);
@@ -192,6 +217,7 @@ alk_err alk_request_new(struct alk_ops *ops, const struct alk_start_spec *spec,
     r->may_see_internal = spec->may_see_internal;
     r->depth = spec->depth;
     r->is_too_large = is_too_large;
+    r->is_scanned = spec->is_scanned;
     if (inner == NULL) {
         set_rights(r, spec);
     } else {
@@ -203,7 +229,7 @@ alk_err alk_request_new(struct alk_ops *ops, const struct alk_start_spec *spec,
     if (inner != NULL && inner->deadline < r->deadline) {
         r->deadline = inner->deadline;
     }
-    alk_out_init(&r->out, ops->mem, ALK_OPS_INPUT_MAX);
+    alk_out_init(&r->out, &r->pool_mem, ALK_OPS_INPUT_MAX);
     alk_list_init(&r->children);
     r->timer = (struct alk_timer){.fn = on_timer, .ctx = r};
     r->soon = (struct alk_soon){.fn = on_soon, .ctx = r};
@@ -221,6 +247,7 @@ alk_err alk_ops_start(struct alk_ops *ops, const struct alk_start_spec *spec,
 static void request_free(struct alk_request *r)
 {
     const struct alk_mem *mem = r->ops->mem;
+    struct alk_blocks *blocks = alk_loop_blocks(r->loop);
 
     ALK_ASSERT(alk_list_is_empty(&r->children));
     alk_loop_soon_cancel(&r->soon);
@@ -236,8 +263,9 @@ static void request_free(struct alk_request *r)
         alk_identity_unref(r->rights.holders[i]);
     }
     alk_identity_unref(r->caller);
+    alk_blocks_give(blocks, mem, r->pool.p, r->pool.size);
     r->magic = 0;
-    alk_free(mem, r);
+    alk_blocks_give(blocks, mem, r, r->size);
 }
 
 bool alk_request_settle(struct alk_request *r)
@@ -301,6 +329,13 @@ static void begin(struct alk_request *r)
     alk_request_tell_end(r, code, refusal.message, details);
     r->holds--;
     (void)alk_request_settle(r);
+}
+
+void alk_request_begin(struct alk_request *r)
+{
+    ALK_ASSERT(!r->has_begun);
+    alk_loop_soon_cancel(&r->soon);
+    begin(r);
 }
 
 static void on_soon(void *ctx)

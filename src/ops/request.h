@@ -5,10 +5,10 @@
  *                     |                                ^
  *                     +--- refused: face->ended -------+
  *
- * One block of memory holds the request, its texts and, when the input is not large,
- * the parsed input. `face` is NULL once the last call of it was made or it cancelled;
- * `is_over` is set once the operation has ended the request. It is freed when both are
- * so and no call of ours is on the stack (holds).
+ * One block of memory holds the request and its texts; while it runs another one holds
+ * the parsed input, when that is not large, and the answer. `face` is NULL once the last
+ * call of it was made or it cancelled; `is_over` is set once the operation has ended the
+ * request. It is freed when both are so and no call of ours is on the stack (holds).
  */
 #ifndef ALK_OPS_REQUEST_H
 #define ALK_OPS_REQUEST_H
@@ -20,11 +20,14 @@
 #include <yyjson.h>
 
 #define ALK_REQUEST_MAGIC 0x616c6b72 /* "alkr" */
+/* Room for an answer that most need not more than. */
+#define ALK_REQUEST_OUT   384
 
-/* Memory of yyjson: the block's tail first, then the heap. */
+/* Memory of yyjson and of the answer: a block of its own first, which is taken when the
+ * request begins, then the heap. */
 struct alk_request_pool {
     const struct alk_mem *mem;
-    uint8_t *p;
+    uint8_t *p; /* owns; NULL: not taken yet, or not to be had */
     size_t at, size;
 };
 
@@ -60,10 +63,13 @@ struct alk_request {
     bool is_full;        /* an answer was refused with ALK_FULL */
     bool owes_writable;
     bool is_too_large; /* the input, which was not copied */
+    bool is_scanned;   /* the input, on its way here */
     bool may_see_internal;
     bool is_batched; /* subscriptions and batches are refused */
     char id[ALK_OPS_REQUEST_ID];
+    size_t size; /* of the block */
     struct alk_request_pool pool;
+    struct alk_mem pool_mem;  /* the same for buffers */
     struct alk_rights rights; /* last: only n of its holders are ever touched */
 };
 

@@ -12,7 +12,8 @@ static const char *parse_input(struct alk_request *r, struct alk_refusal *ret)
         return ALK_OPS_TOO_LARGE;
     }
     struct yyjson_alc alc = alk_request_alc(r);
-    alk_err err = alk_json_parse_in(r->input, &alc, &r->doc);
+    alk_err err = r->is_scanned ? alk_json_parse_scanned(r->input, &alc, &r->doc)
+                                : alk_json_parse_in(r->input, &alc, &r->doc);
     if (err == ALK_OK) {
         return NULL;
     }

@@ -393,7 +393,7 @@ struct alk_out *alk_request_out(struct alk_request *r)
 {
     /* One allocation for most answers instead of four that double. */
     if (r->out.buf.p == NULL) {
-        (void)alk_buf_reserve(&r->out.buf, 384);
+        (void)alk_buf_reserve(&r->out.buf, ALK_REQUEST_OUT);
     }
     return &r->out;
 }

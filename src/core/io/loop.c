@@ -14,6 +14,17 @@
 
 /* Timers fired per turn before descriptors get their turn again. */
 #define TIMERS_PER_TURN 4096
+/* Blocks of each size that are kept; none where AddressSanitizer watches their use. */
+#if defined(__SANITIZE_ADDRESS__)
+#define BLOCKS_KEPT 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
+#define BLOCKS_KEPT 0
+#endif
+#endif
+#ifndef BLOCKS_KEPT
+#define BLOCKS_KEPT 256
+#endif
 
 struct alk_loop {
     const struct alk_mem *mem;
@@ -28,6 +39,7 @@ struct alk_loop {
     alk_time alarm_at; /* what the timerfd is set to; ALK_NEVER: not set */
     struct alk_timers timers;
     struct alk_posts posts;
+    struct alk_blocks blocks;
     struct alk_list turns;
     struct alk_list soon;
     struct alk_list ends;
@@ -335,6 +347,7 @@ alk_err alk_loop_new(const struct alk_mem *mem, struct alk_loop **ret)
         goto out_uv;
     }
     alk_posts_init(&loop->posts, mem);
+    alk_blocks_init(&loop->blocks, mem, BLOCKS_KEPT);
     *ret = loop;
     return ALK_OK;
 
@@ -371,6 +384,7 @@ void alk_loop_free(struct alk_loop *loop)
     uv_close((uv_handle_t *)&loop->alarm, NULL);
     close_uv(loop);
     (void)close(loop->alarm_fd);
+    alk_blocks_fini(&loop->blocks);
     alk_free(loop->mem, loop);
 }
 
@@ -465,6 +479,11 @@ struct uv_loop_s *alk_loop_uv(struct alk_loop *loop)
 {
     loop->is_dirty = true;
     return &loop->uv;
+}
+
+struct alk_blocks *alk_loop_blocks(struct alk_loop *loop)
+{
+    return &loop->blocks;
 }
 
 const struct alk_mem *alk_loop_mem(const struct alk_loop *loop)

@@ -10,6 +10,7 @@
 #define ALK_CORE_IO_LOOP_H
 
 #include "alknet/loop.h"
+#include "base/blocks.h"
 #include "base/err.h"
 #include "base/list.h"
 
@@ -88,6 +89,8 @@ void alk_loop_set_extra(struct alk_loop *loop, void *extra, void (*release)(void
 /* For what libuv does itself: processes, name resolution, file events. */
 struct uv_loop_s *alk_loop_uv(struct alk_loop *loop);
 const struct alk_mem *alk_loop_mem(const struct alk_loop *loop);
+/* Kept blocks of that memory; on the loop's thread. */
+struct alk_blocks *alk_loop_blocks(struct alk_loop *loop);
 /* True while a callback of the loop runs (on its own thread). */
 bool alk_loop_in_turn(const struct alk_loop *loop);
 /* Callbacks that libuv makes directly call this first: it refreshes the clock. */

@@ -149,6 +149,9 @@ struct alk_conn *alk_peer_conn(const struct alk_peer *peer)
 void alk_peer_close(struct alk_peer *peer)
 {
     peer->is_closing = true;
+    if (peer->depth == 0) {
+        alk_peer_flush_now(peer);
+    }
     if (peer->conn != NULL) {
         alk_conn_close(peer->conn, ALK_CODE_NONE, (struct alk_span){0});
     }

@@ -6,9 +6,15 @@
 #include "core/io/rand.h"
 
 /* More than any transport grants at once. */
-#define STREAMS_MAX 2048
+#define STREAMS_MAX   2048
+/* Output is handed on when a stream has about so many bytes, or when the turn ends. Less
+ * than ALK_CALL_KEEP_BYTES, so that buffers are not made anew; and of not more streams
+ * than so many is there that much. */
+#define FLUSH_BYTES   ((size_t)12288)
+#define FLUSH_STREAMS ((size_t)32)
 
 static void abort_broken(void *ctx);
+static void flush_late(void *ctx);
 
 /* --- life ----------------------------------------------------------------------- */
 
@@ -28,6 +34,7 @@ alk_err alk_peer_new(const struct alk_mem *mem, struct alk_loop *loop, struct al
     alk_list_init(&peer->calls);
     alk_list_init(&peer->waiting);
     peer->soon = (struct alk_soon){.fn = abort_broken, .ctx = peer};
+    peer->late = (struct alk_late){.fn = flush_late, .ctx = peer};
     struct alk_call_options o = {
         .mem = mem, .frame_max = peer->frame_max, .in_max = limits->requests};
     struct alk_rand rand = alk_rand_system();
@@ -77,10 +84,20 @@ static void drop_streams(struct alk_peer *peer)
 
 static void flush_all(struct alk_peer *peer);
 
+static bool is_much_unsent(const struct alk_peer *peer)
+{
+    size_t streams;
+    size_t n = alk_call_unsent(peer->core, &streams);
+    return n >= FLUSH_BYTES * (streams < FLUSH_STREAMS ? streams : FLUSH_STREAMS);
+}
+
 bool alk_peer_leave(struct alk_peer *peer)
 {
     if (peer->depth == 1 && peer->needs_flush && peer->conn != NULL) {
-        flush_all(peer); /* may start more work: still on the stack */
+        alk_hub_late(peer->conn->hub, &peer->late);
+        if (is_much_unsent(peer)) {
+            flush_all(peer); /* may start more work: still on the stack */
+        }
     }
     if (peer->depth == 1 && peer->is_draining) {
         alk_peer_drain_look(peer);
@@ -128,6 +145,7 @@ void alk_peer_detach(struct alk_peer *peer)
 {
     alk_peer_enter(peer);
     peer->conn = NULL;
+    alk_list_remove(&peer->late.in);
     for (struct alk_link *e = alk_list_first(&peer->streams); e != NULL;
          e = alk_list_next(&peer->streams, e)) {
         struct alk_peer_stream *ps = ALK_CONTAINER(e, struct alk_peer_stream, in);
@@ -154,12 +172,17 @@ void alk_peer_end(struct alk_peer *peer)
 
 struct alk_peer_stream *alk_peer_find_stream(struct alk_peer *peer, uint64_t id)
 {
-    return (struct alk_peer_stream *)alk_map_get(&peer->by_id, alk_span(&id, sizeof id));
+    if (peer->recent == NULL || peer->recent->id != id) {
+        peer->recent =
+            (struct alk_peer_stream *)alk_map_get(&peer->by_id, alk_span(&id, sizeof id));
+    }
+    return peer->recent;
 }
 
 static void forget_stream(struct alk_peer_stream *ps)
 {
     ps->stream = NULL;
+    ps->peer->recent = NULL;
     (void)alk_map_remove(&ps->peer->by_id, alk_span(&ps->id, sizeof ps->id));
 }
 
@@ -285,8 +308,8 @@ static void stream_read(struct alk_peer *peer, struct alk_peer_stream *ps)
     }
 }
 
-/* Gives the transport what the core has for this stream. */
-static void stream_write(struct alk_peer *peer, struct alk_peer_stream *ps)
+/* Gives the transport what the core has for this stream. Nobody is called. */
+static void stream_push(struct alk_peer *peer, struct alk_peer_stream *ps)
 {
     struct alk_span out;
     if (ps->broken != ALK_OK) {
@@ -310,6 +333,14 @@ static void stream_write(struct alk_peer *peer, struct alk_peer_stream *ps)
             alk_loop_soon(peer->loop, &peer->soon);
             return;
         }
+    }
+}
+
+static void stream_write(struct alk_peer *peer, struct alk_peer_stream *ps)
+{
+    stream_push(peer, ps);
+    if (ps->broken != ALK_OK) {
+        return;
     }
     if (ps->stream != NULL && !alk_list_is_empty(&ps->stuck) &&
         alk_call_has_room(peer->core, ps->id)) {
@@ -352,12 +383,45 @@ static void flush_all(struct alk_peer *peer)
     }
 }
 
+void alk_peer_flush_now(struct alk_peer *peer)
+{
+    if (peer->conn != NULL) {
+        alk_peer_enter(peer);
+        flush_all(peer);
+        (void)alk_peer_leave(peer);
+    }
+}
+
+static void flush_late(void *ctx)
+{
+    alk_peer_flush_now((struct alk_peer *)ctx);
+}
+
+/* So that an answerer meets the transport's limit and not ours, however deep in the
+ * stack it is. */
+static void push_all(struct alk_peer *peer)
+{
+    size_t at = 0;
+    uint64_t id;
+    while (alk_call_dirty(peer->core, &at, &id)) {
+        struct alk_peer_stream *ps = alk_peer_find_stream(peer, id);
+        if (ps != NULL && !ps->is_full) {
+            stream_push(peer, ps);
+        }
+    }
+}
+
 void alk_peer_flush(struct alk_peer *peer)
 {
     peer->needs_flush = true;
-    if (peer->depth == 0 && peer->conn != NULL) {
+    if (peer->conn == NULL) {
+        return;
+    }
+    if (peer->depth == 0) {
         alk_peer_enter(peer);
         (void)alk_peer_leave(peer);
+    } else if (is_much_unsent(peer)) {
+        push_all(peer);
     }
 }
 

@@ -102,7 +102,8 @@ struct alk_peer {
     struct alk_ops *ops;             /* NULL: serves nothing */
     const struct alk_identity *node; /* clients: a reference */
     struct alk_list streams, requests, calls, waiting;
-    struct alk_map by_id; /* streams */
+    struct alk_map by_id;           /* streams */
+    struct alk_peer_stream *recent; /* of by_id, found last; or NULL */
     size_t waiting_count;
     size_t in_bytes;
     size_t frame_max;
@@ -114,6 +115,7 @@ struct alk_peer {
     bool believes_caller; /* the other side was pinned: its `caller` is who asks */
     bool is_draining;     /* the node stops: nothing new is taken */
     bool needs_flush;
+    struct alk_late late;  /* the flush, when what is pending has been delivered */
     bool lacks_stream;     /* stream credit is used up */
     struct alk_timer rest; /* looks whether a draining one can be closed */
     struct alk_soon soon;  /* aborts streams that are broken, with none of our users on the stack */
@@ -153,8 +155,10 @@ void alk_peer_end(struct alk_peer *peer);
 /* A frame of ours goes on the stack, and off; off may free the peer: false then. */
 void alk_peer_enter(struct alk_peer *peer);
 bool alk_peer_leave(struct alk_peer *peer);
-/* After intents: sends what the core has, at once or when the stack unwinds. */
+/* After intents: sends what the core has, together with what else comes in this turn.
+ * Now: before the connection is closed. */
 void alk_peer_flush(struct alk_peer *peer);
+void alk_peer_flush_now(struct alk_peer *peer);
 struct alk_peer_stream *alk_peer_find_stream(struct alk_peer *peer, uint64_t id);
 /* The stream for a new call; without stream credit one of ours that others use. ALK_FULL:
  * nor is there one. */

@@ -41,7 +41,7 @@ static void finish(struct alk_peer_request *pr)
     if (pr->token != NULL) {
         alk_free_secret(peer->mem, pr->token, pr->token_n);
     }
-    alk_free(peer->mem, pr);
+    alk_blocks_give(alk_loop_blocks(peer->loop), peer->mem, pr, sizeof(*pr));
 }
 
 /* Ends it on the wire with an error. */
@@ -88,21 +88,15 @@ static alk_err on_responded(void *ctx, struct alk_request *r, struct alk_span ou
 {
     struct alk_peer_request *pr = (struct alk_peer_request *)ctx;
     struct alk_peer *peer = pr->peer;
-    struct alk_call_ref ref = pr->ref;
-    uint64_t stream = 0;
     (void)r;
 
     alk_peer_enter(peer);
-    bool has_stream = alk_call_stream_of(peer->core, ref, &stream);
-    alk_err err = alk_call_respond(peer->core, ref, output, is_last);
+    alk_err err = alk_call_respond(peer->core, pr->ref, output, is_last);
     if (is_last && err == ALK_E_TOO_BIG) {
         fail(pr, ALK_OPS_TOO_LARGE, "the answer is larger than a frame may be");
     } else if (is_last) {
         finish(pr);
-        alk_peer_flush(peer);
-        if (has_stream) {
-            alk_peer_stream_rest(peer, stream);
-        }
+        alk_peer_flush(peer); /* after which its stream may rest */
     } else if (err == ALK_FULL) {
         wait_for_room(pr);
     } else {
@@ -217,6 +211,7 @@ static bool start(struct alk_peer_request *pr, const struct alk_identity *caller
     const struct alk_start_spec spec = {.loop = peer->loop,
                                         .op = op,
                                         .input = input,
+                                        .is_scanned = true, /* by the core */
                                         .caller = caller,
                                         .auth = alk_conn_auth(peer->conn),
                                         .timeout_ms = timeout_ms,
@@ -301,8 +296,10 @@ static void start_as_peer(struct alk_peer_request *pr, const struct alk_call_eve
              err == ALK_E_NOMEM ? "out of memory" : "\"caller\" is not an identity");
         return;
     }
-    (void)start(pr, caller, e->u.requested.op, e->u.requested.input, e->u.requested.timeout_ms,
-                e->u.requested.traceparent);
+    if (start(pr, caller, e->u.requested.op, e->u.requested.input, e->u.requested.timeout_ms,
+              e->u.requested.traceparent)) {
+        alk_request_begin(pr->request); /* after which pr may be gone */
+    }
     alk_identity_unref(caller);
 }
 
@@ -334,14 +331,13 @@ void alk_peer_in_requested(struct alk_peer *peer, const struct alk_call_event *e
         refuse(peer, e->ref, ALK_OPS_EXHAUSTED, "too many bytes of requests are under way");
         return;
     }
-    struct alk_peer_request *pr = ALK_NEW(peer->mem, struct alk_peer_request);
+    struct alk_peer_request *pr = (struct alk_peer_request *)alk_blocks_take(
+        alk_loop_blocks(peer->loop), peer->mem, sizeof(*pr));
     if (pr == NULL) {
         refuse(peer, e->ref, ALK_OPS_EXHAUSTED, "out of memory");
         return;
     }
-    pr->peer = peer;
-    pr->ref = e->ref;
-    pr->bytes = bytes;
+    *pr = (struct alk_peer_request){.peer = peer, .ref = e->ref, .bytes = bytes};
     peer->in_bytes += bytes;
     alk_list_append(&peer->requests, &pr->in);
     alk_call_set_user(peer->core, e->ref, pr);

@@ -18,8 +18,9 @@
 
 static void call_free(struct alk_call *call)
 {
+    struct alk_peer *peer = call->peer;
     alk_buf_fini_secret(&call->text);
-    alk_free(call->peer->mem, call);
+    alk_blocks_give(alk_loop_blocks(peer->loop), peer->mem, call, sizeof(*call));
 }
 
 static void leave_lists(struct alk_call *call)
@@ -189,13 +190,12 @@ alk_err alk_peer_ask(struct alk_peer *peer, const struct alk_ask *ask,
     if (a.input.n > 0 && alk_json_scan_check(a.input) != ALK_OK) {
         return ALK_E_MALFORMED;
     }
-    struct alk_call *call = ALK_NEW(peer->mem, struct alk_call);
+    struct alk_call *call =
+        (struct alk_call *)alk_blocks_take(alk_loop_blocks(peer->loop), peer->mem, sizeof(*call));
     if (call == NULL) {
         return ALK_E_NOMEM;
     }
-    call->peer = peer;
-    call->answers = answers;
-    call->ctx = ctx;
+    *call = (struct alk_call){.peer = peer, .answers = answers, .ctx = ctx};
     call->timer.fn = on_timer;
     call->timer.ctx = call;
     alk_buf_init(&call->text, peer->mem, WAITING_BYTES);

@@ -300,7 +300,7 @@ static inline void pair_open(struct pair *p, unsigned s)
     }
 }
 
-/* Exactly the streams with output are told as dirty. */
+/* Exactly the streams with output are told as dirty, and all of it is counted. */
 static inline void pair_check_dirty(struct pair_side *a)
 {
     bool is_dirty[PAIR_STREAMS] = {false};
@@ -310,9 +310,14 @@ static inline void pair_check_dirty(struct pair_side *a)
         PAIR_MUST(s < PAIR_STREAMS && !is_dirty[s]);
         is_dirty[s] = true;
     }
+    size_t bytes = 0, streams = 0, counted;
     for (s = 0; s < PAIR_STREAMS; s++) {
-        PAIR_MUST(is_dirty[s] == (alk_call_output(a->core, s).n > 0));
+        size_t n = alk_call_output(a->core, s).n;
+        PAIR_MUST(is_dirty[s] == (n > 0));
+        bytes += n;
+        streams += n > 0;
     }
+    PAIR_MUST(alk_call_unsent(a->core, &counted) == bytes && counted == streams);
 }
 
 /* One thing, of any kind, at any place. */

@@ -202,6 +202,8 @@ void alk_call_sent(struct alk_call_core *c, uint64_t stream, size_t n);
 /* Streams with unsent bytes: *at starts at 0; false at the end. Allowed to call sent
  * between, but no intent. */
 bool alk_call_dirty(const struct alk_call_core *c, size_t *at, uint64_t *ret_stream);
+/* Bytes of output, of all streams together; and of how many. */
+size_t alk_call_unsent(const struct alk_call_core *c, size_t *ret_streams);
 /* Whether subscriptions on this stream may write (below out_high). */
 bool alk_call_has_room(const struct alk_call_core *c, uint64_t stream);
 

@@ -68,6 +68,7 @@ struct alk_call_stream {
     size_t reserved;   /* counted in the core's partial */
     struct alk_buf out;
     size_t dirty_at; /* place in the core's dirty ones + 1; 0: nothing unsent */
+    size_t unsent;   /* of out, as counted in the core's unsent */
     alk_err why;     /* of a broken one */
     bool is_dead;
     bool has_eof;
@@ -86,6 +87,7 @@ struct alk_call_core {
     unsigned spare_n;
     struct alk_call_stream **dirty; /* owns the array; room for all streams */
     size_t dirty_n, dirty_size;
+    size_t unsent;  /* bytes of output of all streams */
     size_t partial; /* lengths of the frames that are being put together */
 
     struct alk_call_req **chunks; /* owns; and each chunk */

@@ -125,6 +125,8 @@ void alk_call_stream_wrote(struct alk_call_core *c, struct alk_call_stream *s)
         c->dirty[c->dirty_n++] = s;
         s->dirty_at = c->dirty_n;
     }
+    c->unsent += alk_buf_len(&s->out) - s->unsent;
+    s->unsent = alk_buf_len(&s->out);
 }
 
 /* The last one takes its place: what dirty() has still to come to lies below. */
@@ -135,6 +137,8 @@ static void clean(struct alk_call_core *c, struct alk_call_stream *s)
         c->dirty[s->dirty_at - 1] = last;
         last->dirty_at = s->dirty_at;
         s->dirty_at = 0;
+        c->unsent -= s->unsent;
+        s->unsent = 0;
     }
 }
 
@@ -152,6 +156,8 @@ void alk_call_sent(struct alk_call_core *c, uint64_t stream, size_t n)
         return;
     }
     alk_buf_consume(&s->out, n);
+    c->unsent -= n;
+    s->unsent -= n;
     if (alk_buf_len(&s->out) == 0) {
         clean(c, s);
         empty(&s->out);
@@ -169,6 +175,12 @@ bool alk_call_dirty(const struct alk_call_core *c, size_t *at, uint64_t *ret_str
     *ret_stream = c->dirty[left - 1]->id;
     *at = left;
     return true;
+}
+
+size_t alk_call_unsent(const struct alk_call_core *c, size_t *ret_streams)
+{
+    *ret_streams = c->dirty_n;
+    return c->unsent;
 }
 
 bool alk_call_has_room(const struct alk_call_core *c, uint64_t stream)

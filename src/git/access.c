@@ -27,6 +27,6 @@ enum alk_git_verdict alk_git_access(const struct alk_git_rule *rule, const struc
     if (rule->is_read_only) {
         return ALK_GIT_MIRROR;
     }
-    bool may_sign = who == NULL && rule->is_public && rule->signing != ALK_GIT_SIGNING_OFF;
+    bool may_sign = who == NULL && rule->is_public && rule->signing == ALK_GIT_SIGNING_REQUIRED;
     return may_push || may_sign ? ALK_GIT_MAY : ALK_GIT_FORBIDDEN;
 }

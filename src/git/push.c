@@ -199,13 +199,21 @@ static void on_author_known(void *ctx, alk_err err, const struct alk_identity *i
 
 /* --- refs -------------------------------------------------------------------------------- */
 
+/* The first one is told. */
+static void deny(struct alk_git_push *p, struct alk_span ref)
+{
+    if (!p->is_denied) {
+        p->is_denied = true;
+        (void)snprintf(p->denied, sizeof p->denied, ALK_SPAN_FMT,
+                       ALK_SPAN_ARG(alk_span_head(ref, sizeof p->denied - 1)));
+    }
+}
+
 static void check_ref(struct alk_git_session *s, const struct alk_git_command *c)
 {
     struct alk_git_push *p = &s->push;
-    if (!p->is_denied && !alk_git_may_push(pusher(p), name_of(s), c->ref)) {
-        p->is_denied = true;
-        (void)snprintf(p->denied, sizeof p->denied, ALK_SPAN_FMT,
-                       ALK_SPAN_ARG(alk_span_head(c->ref, sizeof p->denied - 1)));
+    if (!alk_git_may_push(pusher(p), name_of(s), c->ref)) {
+        deny(p, c->ref);
     }
 }
 
@@ -225,9 +233,10 @@ static void on_refs(struct alk_git_session *s, struct alk_span lines)
 {
     while (lines.n > 0) {
         struct alk_git_command c;
-        if (alk_git_command_parse(alk_span_cut(&lines, '\n'), &c) != ALK_OK) {
-            give_up(s, "a line of refs");
-            return;
+        struct alk_span line = alk_span_cut(&lines, '\n');
+        if (alk_git_command_parse(line, &c) != ALK_OK) {
+            deny(&s->push, line); /* git looks at names later than our hook */
+            continue;
         }
         s->push.ref_count++;
         if (!s->push.is_after) {

@@ -138,7 +138,7 @@ void alk_git_push_fini(struct alk_git_session *s);
 
 enum alk_git_verdict { ALK_GIT_MAY, ALK_GIT_HIDDEN, ALK_GIT_FORBIDDEN, ALK_GIT_MIRROR };
 /* What `who` (NULL: nobody) may do with a repository at all. HIDDEN: as if it were not
- * there. A push of somebody unknown is let in to a public repository whose pushes may be
+ * there. A push of somebody unknown is let in to a public repository whose pushes must be
  * signed: then his certificate speaks for him, or nothing does. */
 enum alk_git_verdict alk_git_access(const struct alk_git_rule *rule, const struct alk_identity *who,
                                     struct alk_span name, enum alk_git_service service);

@@ -85,7 +85,8 @@ static const char *const signings[] = {"off", "allowed", "required", NULL};
 #define HELP_READ_ONLY "Nobody may push to it: a mirror that something else keeps up to date."
 #define HELP_SIGNED                                                                                \
     "Push certificates (`git push --signed`, SSH keys): off: none is asked for; allowed: one "     \
-    "that is shown must be right; required: no push without."
+    "that is shown must be right; required: no push without, and to a public "                     \
+    "repository somebody unknown may come with one."
 #define HELP_REQUIRE_SIGNED                                                                        \
     "Patterns of refs. Each commit that is new on such a ref must be signed with an SSH key of "   \
     "a known identity."

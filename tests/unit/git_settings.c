@@ -108,8 +108,10 @@ static void a_public_repository_is_read_by_all_and_written_by_those_who_may(void
     assert_int_equal(alk_git_access(&open, NULL, other, ALK_GIT_RECEIVE_PACK), ALK_GIT_FORBIDDEN);
     assert_int_equal(alk_git_access(&open, writer, other, ALK_GIT_RECEIVE_PACK), ALK_GIT_FORBIDDEN);
     assert_int_equal(alk_git_access(&open, writer, mine, ALK_GIT_RECEIVE_PACK), ALK_GIT_MAY);
-    /* somebody unknown may come with a certificate, where one is looked at */
+    /* somebody unknown may come with a certificate where nobody comes without */
     open.signing = ALK_GIT_SIGNING_ALLOWED;
+    assert_int_equal(alk_git_access(&open, NULL, other, ALK_GIT_RECEIVE_PACK), ALK_GIT_FORBIDDEN);
+    open.signing = ALK_GIT_SIGNING_REQUIRED;
     assert_int_equal(alk_git_access(&open, NULL, other, ALK_GIT_RECEIVE_PACK), ALK_GIT_MAY);
     assert_int_equal(alk_git_access(&open, writer, other, ALK_GIT_RECEIVE_PACK), ALK_GIT_FORBIDDEN);
     open.is_read_only = true;

@@ -14,10 +14,11 @@
  *   - gate: forward nothing until feed says ALK_OK, check the commands, then forward
  *     alk_git_receive_raw (all of it) and after it whatever follows.
  *
- * Stricter than git where git would let two readings disagree: capabilities only on the
- * first line that may have them, no zero byte elsewhere, either commands or one certificate
- * (git runs both), a certificate that is ended, every ref once. A stream that this refuses
- * must not reach git. Ids of one push are equally long.
+ * Stricter than git where two could read differently: capabilities only on the first line
+ * that may have them, no zero byte elsewhere, shallow lines first, either commands or one
+ * certificate (git runs both), a certificate that is whole (pushcert.h) and names the same
+ * push options. A stream that this refuses must not reach git. Ids are as long as the
+ * capability object-format says.
  *
  * Holds the bytes of that head once, and those of a certificate twice: bytes_max is the
  * cap of each. Pure.
@@ -52,7 +53,7 @@ void alk_git_receive_free(struct alk_git_receive *r);
 /* Feeds bytes from the client. ALK_MORE: all were used, the head goes on. ALK_OK: the head
  * is over after *ret_used bytes; what follows is the pack (alk_git_receive_has_pack), and
  * later calls use none and say ALK_OK again.
- * ALK_E_MALFORMED, ALK_E_PROTOCOL, ALK_E_TOO_BIG, ALK_E_LIMIT, ALK_E_NOMEM: dead, the same
+ * ALK_E_MALFORMED (no packets), ALK_E_PROTOCOL, ALK_E_TOO_BIG, ALK_E_NOMEM: dead, the same
  * ever after; *ret_used is 0 then. */
 ALK_NODISCARD alk_err alk_git_receive_feed(struct alk_git_receive *r, struct alk_span in,
                                            size_t *ret_used);

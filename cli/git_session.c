@@ -47,11 +47,13 @@ static void join(struct session *s, struct alk_stream *stream)
     if (s->of->verbosity > 1) {
         const struct cli_node *node = &s->client.node;
         /* As git tells it of connections of its own. */
-        (void)fprintf(cli_of(s)->err,
-                      "Looking up %s ... done.\nConnecting to %s (port %u) ... done, over %s%s.\n",
-                      node->host, node->host, (unsigned)node->port,
-                      cli_transport_name(alk_conn_transport(s->pipe.conn)),
-                      alk_conn_auth(s->pipe.conn)->is_resumed ? ", resumed" : "");
+        (void)fprintf(
+            cli_of(s)->err,
+            "Looking up %s ... done.\nConnecting to %s (port %u) ... done, over %s%s%s.\n",
+            node->host, node->host, (unsigned)node->port,
+            cli_transport_name(alk_conn_transport(s->pipe.conn)),
+            alk_conn_auth(s->pipe.conn)->is_resumed ? ", resumed" : "",
+            s->pipe.is_early ? ", asked at once" : "");
     }
     if (write(STDOUT_FILENO, "\n", 1) != 1) {
         quit(s, cli_fail(cli_of(s), CLI_FAILED, "git does not listen any more"));

@@ -104,12 +104,14 @@ static void on_opened(void *ctx, struct alk_conn *conn)
     struct cli_pipe *p = (struct cli_pipe *)ctx;
     p->conn = conn;
     p->has_stream = false;
+    p->is_early = alk_conn_auth(conn)->is_early;
     open_stream(p);
 }
 
 static void on_early_rejected(void *ctx)
 {
     struct cli_pipe *p = (struct cli_pipe *)ctx;
+    p->is_early = false;
     open_stream(p);
 }
 

@@ -31,6 +31,7 @@ struct cli_pipe {
     /* For the caller to read. */
     struct alk_conn *conn; /* NULL before it is open and when it has closed */
     struct cli_splice splice;
+    bool is_early; /* the newest stream was opened in early data */
     bool is_joined;
     int signal; /* that ended it, or 0 */
     /* Private. */

@@ -9,23 +9,35 @@
 
 #include <inttypes.h>
 
-/* The node reads it, too, and writes into its log and its audit log that a reload
- * has failed, and why. */
-static int fail_there_too(struct cli *cli, const struct cli_args *args)
+static int say_refused(struct cli *cli, const char *why)
+{
+    (void)fprintf(cli->err, "%s%s", why, why[0] != '\0' && strchr(why, '\n') != NULL ? "" : "\n");
+    return cli_fail(cli, CLI_FAILED, "the configuration was not changed");
+}
+
+/* The file has mistakes. The node reads it, too, and writes into its log and its audit
+ * log that a reload has failed, and why. */
+static int reload_broken(struct cli *cli, const struct cli_args *args)
 {
     struct cli_state state;
     struct yyjson_doc *doc = NULL;
     struct yyjson_val *out = NULL;
     char why[65536] = "";
 
-    bool is_reloaded =
-        cli_state_where(cli, args, &state) && cli_state_ask(&state, "node/reload", alk_span_str(""),
-                                                            why, sizeof why, &doc, &out) == ALK_OK;
+    bool is_known = cli_state_where(cli, args, &state);
+    alk_err err = is_known ? cli_state_ask(&state, "node/reload", alk_span_str(""), why, sizeof why,
+                                           &doc, &out)
+                           : ALK_E_UNREACHABLE;
     yyjson_doc_free(doc);
     cli_state_close(&state);
-    return is_reloaded ? cli_fail(cli, CLI_FAILED,
-                                  "the node has another configuration, and has read that again")
-                       : cli_fail(cli, CLI_FAILED, "the configuration was not changed");
+    if (err != ALK_OK && err != ALK_E_UNREACHABLE) {
+        return say_refused(cli, why);
+    }
+    (void)cli_state_open(cli, args, true, &state); /* it tells the mistakes */
+    cli_state_close(&state);
+    return cli_fail(cli, CLI_FAILED, "%s",
+                    err == ALK_OK ? "the node has another configuration, and has read that again"
+                                  : "the configuration was not changed");
 }
 
 static int run_reload(struct cli *cli, const struct cli_args *args)
@@ -35,22 +47,19 @@ static int run_reload(struct cli *cli, const struct cli_args *args)
     struct yyjson_val *out = NULL;
     char why[65536] = "";
 
-    /* Where the node is stands in the file: when that is wrong, the errors are the same
-     * ones that the node would tell. Its services are left to the node: their encrypted
-     * values may be none of ours to open. */
-    int rc = cli_state_open(cli, args, false, &state);
+    /* Where the node is stands in the file. What is wrong with the rest, the node tells:
+     * encrypted values of its services may be none of ours to open. */
+    int rc = cli_state_try(cli, args, &state);
     if (rc != CLI_OK) {
         cli_state_close(&state);
-        return state.config_file[0] == '\0' ? rc : fail_there_too(cli, args);
+        return state.config_file[0] == '\0' ? rc : reload_broken(cli, args);
     }
     alk_err err =
         cli_state_ask(&state, "node/reload", alk_span_str(""), why, sizeof why, &doc, &out);
     if (err == ALK_E_UNREACHABLE) {
         rc = cli_fail(cli, CLI_UNREACHABLE, "no node runs in %s", state.fixed->data_dir);
     } else if (err != ALK_OK) {
-        (void)fprintf(cli->err, "%s%s", why,
-                      why[0] != '\0' && strchr(why, '\n') != NULL ? "" : "\n");
-        rc = cli_fail(cli, CLI_FAILED, "the configuration was not changed");
+        rc = say_refused(cli, why);
     } else if (cli->is_json) {
         struct yyjson_mut_doc *copy = yyjson_mut_doc_new(NULL);
         rc = cli_print_json(cli, copy, yyjson_val_mut_copy(copy, out));

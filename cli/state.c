@@ -84,11 +84,14 @@ int cli_config_file(struct cli *cli, const struct cli_args *args, char *ret, siz
     return rc;
 }
 
-/* Without an opener nothing is printed. */
-static int load(struct cli_state *s, const struct cli_args *args, bool with_services,
-                const struct alk_conf_opener *opener, struct alk_span text)
+struct how {
+    bool with_services, is_quiet;
+    const struct alk_conf_opener *opener;
+};
+
+static int load(struct cli_state *s, const struct cli_args *args, const struct how *how,
+                struct alk_span text)
 {
-    bool is_quiet = opener == NULL;
     struct alk_conf_errors errors = {.text = NULL};
     char base[PATH_MAX], fallback[PATH_MAX], dir[PATH_MAX];
     const char *given = cli_get(args, "dir");
@@ -112,22 +115,22 @@ static int load(struct cli_state *s, const struct cli_args *args, bool with_serv
         .base_dir = slash != NULL && slash != s->config_file ? base : "/",
         .default_data_dir = has_fallback ? fallback : "/var/lib/alknet",
         .data_dir = given != NULL ? dir : NULL,
-        .ignore_services = !with_services,
-        .opener = opener};
+        .ignore_services = !how->with_services,
+        .opener = how->opener};
     o.handlers = cli_handlers(&o.handler_count);
     alk_err err = alk_config_load(&o, &errors, &s->fixed, &s->config);
     int rc = err == ALK_OK ? CLI_OK : CLI_FAILED;
-    if (err == ALK_E_CONFIG && errors.text != NULL && !is_quiet) {
+    if (err == ALK_E_CONFIG && errors.text != NULL && !how->is_quiet) {
         (void)fprintf(s->cli->err, "%s", errors.text);
-    } else if (err != ALK_OK && !is_quiet) {
+    } else if (err != ALK_OK && !how->is_quiet) {
         rc = cli_fail_err(s->cli, err, NULL);
     }
     alk_conf_errors_fini(&errors);
     return rc;
 }
 
-int cli_state_open(struct cli *cli, const struct cli_args *args, bool with_services,
-                   struct cli_state *ret)
+static int open_state(struct cli *cli, const struct cli_args *args, struct how how,
+                      struct cli_state *ret)
 {
     struct cli_keyring *ring = NULL;
     struct alk_buf text;
@@ -146,11 +149,23 @@ int cli_state_open(struct cli *cli, const struct cli_args *args, bool with_servi
         rc = cli_fail(cli, CLI_FAILED, "cannot read %s: %s", ret->config_file,
                       errno != 0 ? strerror(errno) : "it is larger than 1 MiB");
     } else {
-        rc = load(ret, args, with_services, cli_keyring_opener(ring), alk_buf_span(&text));
+        how.opener = cli_keyring_opener(ring);
+        rc = load(ret, args, &how, alk_buf_span(&text));
     }
     alk_buf_fini(&text);
     cli_keyring_free(ring);
     return rc;
+}
+
+int cli_state_open(struct cli *cli, const struct cli_args *args, bool with_services,
+                   struct cli_state *ret)
+{
+    return open_state(cli, args, (struct how){.with_services = with_services}, ret);
+}
+
+int cli_state_try(struct cli *cli, const struct cli_args *args, struct cli_state *ret)
+{
+    return open_state(cli, args, (struct how){.is_quiet = true}, ret);
 }
 
 /* The line of a top-level data_dir, to be read as a configuration of its own. */
@@ -169,6 +184,7 @@ static struct alk_span data_dir_line(struct alk_span text)
 
 bool cli_state_where(struct cli *cli, const struct cli_args *args, struct cli_state *ret)
 {
+    const struct how how = {.is_quiet = true};
     struct alk_buf text;
 
     *ret = (struct cli_state){.cli = cli};
@@ -177,8 +193,7 @@ bool cli_state_where(struct cli *cli, const struct cli_args *args, struct cli_st
     if (is_known && ret->config_file[0] != '\0') {
         is_known = alk_file_read(ret->config_file, ALK_CONF_TEXT_MAX, &text) == ALK_OK;
     }
-    is_known =
-        is_known && load(ret, args, false, NULL, data_dir_line(alk_buf_span(&text))) == CLI_OK;
+    is_known = is_known && load(ret, args, &how, data_dir_line(alk_buf_span(&text))) == CLI_OK;
     alk_buf_fini(&text);
     return is_known;
 }

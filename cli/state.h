@@ -33,6 +33,8 @@ int cli_config_file(struct cli *cli, const struct cli_args *args, char *ret, siz
  * Free with cli_state_close, also after a failure. */
 int cli_state_open(struct cli *cli, const struct cli_args *args, bool with_services,
                    struct cli_state *ret);
+/* The same without services, and without a word about mistakes in the file. */
+int cli_state_try(struct cli *cli, const struct cli_args *args, struct cli_state *ret);
 /* Where the node is, whatever else is wrong with the file: its data_dir alone is
  * read, and nothing printed. False: not even that. */
 bool cli_state_where(struct cli *cli, const struct cli_args *args, struct cli_state *ret);

@@ -2,12 +2,9 @@
 /* The table of commands, the option sets they share, and how one is chosen. */
 #include "commands.h"
 
-#include "base/span.h"
 #include "cli.h"
-#include "core/store/file.h"
-#include "core/store/known_nodes.h"
+#include "complete.h"
 #include "git_remote.h"
-#include "home.h"
 
 #include <gnutls/gnutls.h>
 #include <ngtcp2/ngtcp2.h>
@@ -282,57 +279,35 @@ const struct cli_command cli_man_command = {
                                  {.name = NULL}},
     .run = run_man};
 
-/* One name per line: those of the configuration, then known addresses. */
-static int put_nodes(struct cli *cli)
-{
-    struct cli_home home;
-    const struct alk_conf *conf = NULL;
-    struct cli quiet = *cli;
-    struct alk_buf text;
-    FILE *null = fopen("/dev/null", "w");
-
-    if (null == NULL || cli_home_find(&home) != ALK_OK) {
-        return null == NULL || fclose(null) != 0 ? CLI_FAILED : CLI_OK;
-    }
-    quiet.err = null;
-    if (cli_home_config(&quiet, &home, &conf) == CLI_OK) {
-        const struct alk_conf *nodes = alk_conf_get(conf, "nodes");
-        for (size_t i = 0; i < alk_conf_count(nodes); i++) {
-            (void)fprintf(cli->out, "%s\n", alk_conf_key(alk_conf_at(nodes, i)));
-        }
-        alk_conf_unref(conf);
-    }
-    (void)fclose(null);
-    alk_buf_init(&text, NULL, (size_t)1 << 20);
-    if (alk_file_read(home.known_nodes, (size_t)1 << 20, &text) == ALK_OK) {
-        struct alk_span rest = alk_buf_span(&text);
-        struct alk_known_node node;
-        while (rest.n > 0) {
-            if (alk_known_nodes_parse(alk_span_cut(&rest, '\n'), &node) == ALK_OK) {
-                (void)fprintf(cli->out, "%s\n", node.host);
-            }
-        }
-    }
-    alk_buf_fini(&text);
-    return CLI_OK;
-}
-
 static int run_completion(struct cli *cli, const struct cli_args *args)
 {
-    const char *shell = cli_value(args, 0);
-    return strcmp(shell, "nodes") == 0 ? put_nodes(cli) : cli_completion(cli, shell);
+    const char *what = cli_value(args, 0), *node = cli_value(args, 1);
+
+    if (strcmp(what, "operations") == 0) {
+        return node != NULL ? cli_complete_operations(cli, args, node)
+                            : cli_usage(cli->err, args, "whose operations? Say which NODE");
+    }
+    if (node != NULL) {
+        return cli_usage(cli->err, args, "a NODE goes with `operations` alone");
+    }
+    return strcmp(what, "nodes") == 0 ? cli_complete_nodes(cli) : cli_completion(cli, what);
 }
 
 const struct cli_command cli_completion_command = {
     .name = "completion",
     .summary = "print a completion script for a shell",
-    .purpose = "Prints a script that completes commands, options, files and names of nodes in "
-               "bash, zsh or fish. Packages install these scripts already.",
+    .purpose = "Prints a script that completes commands, options, files, names of nodes and a "
+               "node's operations in bash, zsh or fish. Packages install these scripts already. "
+               "For operations the node is asked, for two seconds at the most; its answer is good "
+               "for a minute.",
     .args =
-        (const struct cli_arg[]){{"SHELL", CLI_SHELL,
-                                  .help = "bash, zsh or fish. `nodes` prints the names of nodes "
-                                          "that the scripts offer."},
-                                 {.name = NULL}},
+        (const struct cli_arg[]){
+            {"SHELL", CLI_SHELL,
+             .help = "bash, zsh or fish. `nodes` and `operations` print what "
+                     "the scripts offer: names of nodes, and the operations "
+                     "of NODE."},
+            {"NODE", CLI_NODE, .is_optional = true, .help = "With `operations`: whose."},
+            {.name = NULL}},
     .examples =
         (const struct cli_example[]){
             {"source <(alknet completion bash)", "complete in this bash"},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Completion scripts for bash, zsh and fish, from the tables.
  *
- * Names of nodes are asked for when they are needed: `alknet completion nodes`
- * prints those of the client's configuration and the known addresses.
+ * Names of nodes and of their operations are asked for when they are needed:
+ * `alknet completion nodes`, `alknet completion operations NODE` (complete.h).
  */
 #include "cli.h"
 
@@ -114,7 +114,7 @@ static void bash(FILE *out)
         "    dir) compopt -o dirnames 2>/dev/null; COMPREPLY=() ;;\n"
         "    node) COMPREPLY=($(compgen -W \"$(alknet completion nodes 2>/dev/null)\" -- "
         "\"$cur\")) ;;\n"
-        "    operation) COMPREPLY=($(compgen -W \"$(alknet ops \"$node\" --names --timeout 2s "
+        "    operation) COMPREPLY=($(compgen -W \"$(alknet completion operations \"$node\" "
         "2>/dev/null)\" -- \"$cur\")) ;;\n"
         "    alpn) COMPREPLY=($(compgen -W \"" ALPNS "\" -- \"$cur\")) ;;\n"
         "    command) COMPREPLY=($(compgen -W \"$_alknet_commands\" -- \"$cur\")) ;;\n"
@@ -276,8 +276,8 @@ static void zsh(FILE *out)
                        "    nodes=(${(f)\"$(alknet completion nodes 2>/dev/null)\"})\n"
                        "    compadd -a nodes\n}\n\n"
                        "_alknet_operations() {\n    local -a operations\n"
-                       "    operations=(${(f)\"$(alknet ops \"${(Q)line[1]}\" --names --timeout "
-                       "2s 2>/dev/null)\"})\n"
+                       "    operations=(${(f)\"$(alknet completion operations "
+                       "\"${(Q)line[1]}\" 2>/dev/null)\"})\n"
                        "    compadd -a operations\n}\n\n"
                        "_alknet_commands() {\n    local -a commands\n    commands=(\n");
     zsh_list(out, cli_commands);
@@ -321,7 +321,7 @@ static const char *fish_action(enum cli_complete complete)
     case CLI_ALPN:
         return " -x -a '" ALPNS "'";
     case CLI_OPERATION:
-        return " -x -a '(alknet ops (commandline -opc)[3] --names --timeout 2s 2>/dev/null)'";
+        return " -x -a '(__alknet_operations)'";
     case CLI_COMMAND:
         return " -x";
     case CLI_SHELL:
@@ -374,7 +374,16 @@ static void fish_command(FILE *out, const struct cli_command *c, const struct cl
 static void fish(FILE *out)
 {
     (void)fprintf(out, "# fish completion for alknet; made by: alknet completion fish\n"
-                       "complete -c alknet -f\n");
+                       "complete -c alknet -f\n"
+                       "function __alknet_operations\n"
+                       "    # The first argument that is no option names the node.\n"
+                       "    for word in (commandline -opc)[3..-1]\n"
+                       "        if not string match -q -- '-*' $word\n"
+                       "            alknet completion operations $word 2>/dev/null\n"
+                       "            return\n"
+                       "        end\n"
+                       "    end\n"
+                       "end\n");
     visit(out, fish_command);
 }
 

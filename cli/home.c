@@ -34,7 +34,8 @@ alk_err cli_home_find(struct cli_home *ret)
         alk_file_join(ret->config_dir, "config.yaml", ret->config, sizeof ret->config) &&
         alk_file_join(ret->config_dir, "joined.yaml", ret->joined, sizeof ret->joined) &&
         alk_file_join(ret->config_dir, "known_nodes", ret->known_nodes, sizeof ret->known_nodes) &&
-        alk_file_join(state, "sessions", ret->sessions, sizeof ret->sessions);
+        alk_file_join(state, "sessions", ret->sessions, sizeof ret->sessions) &&
+        alk_file_join(state, "operations", ret->operations, sizeof ret->operations);
     return fits ? ALK_OK : ALK_E_INVALID;
 }
 

@@ -3,6 +3,7 @@
  *
  *     $XDG_CONFIG_HOME/alknet or ~/.config/alknet    key config.yaml joined.yaml known_nodes
  *     $XDG_STATE_HOME/alknet or ~/.local/state/alknet    sessions/ (TLS tickets)
+ *         operations/ (for completions)
  */
 #ifndef ALK_CLI_HOME_H
 #define ALK_CLI_HOME_H
@@ -18,6 +19,7 @@ struct cli_home {
     char joined[PATH_MAX]; /* as config, but written by `join` alone */
     char known_nodes[PATH_MAX];
     char sessions[PATH_MAX];
+    char operations[PATH_MAX];
 };
 
 /* Finds the paths; makes nothing. ALK_E_NOENT: there is no home directory. */

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "complete.h"
+
+#include "base/map.h"
+#include "caller.h"
+#include "core/config/conf.h"
+#include "core/frame.h"
+#include "core/io/loop.h"
+#include "core/store/file.h"
+#include "core/store/known_nodes.h"
+#include "home.h"
+#include "pages.h"
+
+#include <inttypes.h>
+
+#define FILE_MAX ((size_t)2 << 20)
+
+/* --- nodes -------------------------------------------------------------------- */
+
+static void put_keys(struct cli *cli, const struct alk_conf *conf)
+{
+    const struct alk_conf *nodes = alk_conf_get(conf, "nodes");
+    for (size_t i = 0; i < alk_conf_count(nodes); i++) {
+        (void)fprintf(cli->out, "%s\n", alk_conf_key(alk_conf_at(nodes, i)));
+    }
+    alk_conf_unref(conf);
+}
+
+static void put_known(struct cli *cli, const struct cli_home *home)
+{
+    struct alk_buf text;
+
+    alk_buf_init(&text, NULL, (size_t)1 << 20);
+    if (alk_file_read(home->known_nodes, (size_t)1 << 20, &text) == ALK_OK) {
+        struct alk_span rest = alk_buf_span(&text);
+        struct alk_known_node node;
+        while (rest.n > 0) {
+            if (alk_known_nodes_parse(alk_span_cut(&rest, '\n'), &node) == ALK_OK) {
+                (void)fprintf(cli->out, "%s\n", node.host);
+            }
+        }
+    }
+    alk_buf_fini(&text);
+}
+
+/* As cli, with what is written to err going nowhere. False: there is no nowhere. */
+static bool be_quiet(const struct cli *cli, struct cli *ret)
+{
+    *ret = *cli;
+    ret->err = fopen("/dev/null", "w");
+    ret->err_is_tty = false;
+    return ret->err != NULL;
+}
+
+int cli_complete_nodes(struct cli *cli)
+{
+    struct cli_home home;
+    const struct alk_conf *conf = NULL;
+    struct cli quiet;
+
+    if (cli_home_find(&home) != ALK_OK || !be_quiet(cli, &quiet)) {
+        return CLI_OK;
+    }
+    if (cli_home_config(&quiet, &home, &conf) == CLI_OK) {
+        put_keys(cli, conf);
+    }
+    conf = NULL;
+    if (cli_home_joined(&quiet, &home, &conf) == CLI_OK) {
+        put_keys(cli, conf);
+    }
+    put_known(cli, &home);
+    (void)fclose(quiet.err);
+    return CLI_OK;
+}
+
+/* --- what a node said last ---------------------------------------------------- */
+
+bool cli_complete_read(struct alk_span text, const char *node, uint64_t *ret_at,
+                       struct alk_span *ret_names)
+{
+    struct alk_span names = text;
+    struct alk_span of = alk_span_cut(&names, '\n');
+    struct alk_span at = alk_span_cut(&of, ' ');
+    uint64_t seconds = 0;
+
+    if (!alk_span_is(of, node) || !alk_span_u64(at, INT64_MAX, &seconds)) {
+        return false;
+    }
+    *ret_at = seconds;
+    *ret_names = names;
+    return true;
+}
+
+static bool file_of(const struct cli_home *home, const char *node, char *ret, size_t ret_size)
+{
+    static const uint64_t seed[2] = {0, 0};
+    char name[20];
+    (void)snprintf(name, sizeof name, "%016" PRIx64, alk_siphash(seed, alk_span_str(node)));
+    return alk_file_join(home->operations, name, ret, ret_size);
+}
+
+/* That it cannot be kept makes completions slower and nothing else. */
+static void keep(const struct cli_home *home, const char *path, const char *node, uint64_t at,
+                 struct alk_span names)
+{
+    struct alk_buf text;
+
+    alk_buf_init(&text, NULL, FILE_MAX);
+    (void)alk_buf_printf(&text, "%" PRIu64 " %s\n", at, node);
+    if (alk_buf_put(&text, names) == ALK_OK &&
+        alk_file_make_dirs(home->operations, 0700) == ALK_OK) {
+        alk_err err = alk_file_write(path, alk_buf_span(&text), 0600);
+        (void)err;
+    }
+    alk_buf_fini(&text);
+}
+
+/* --- asking ------------------------------------------------------------------- */
+
+static int ask_page(void *ctx, struct alk_span input, struct yyjson_doc **ret_doc,
+                    struct yyjson_val **ret_output)
+{
+    struct cli_caller *caller = (struct cli_caller *)ctx;
+    const struct alk_ask ask = {
+        .struct_size = sizeof ask, .op = "services/list", .input = input, .timeout_ms = 1000};
+    struct cli_answer answer = {.each = NULL};
+
+    int rc = cli_caller_ask(caller, &ask, &answer);
+    if (rc == CLI_OK) {
+        rc = cli_caller_tell(caller, ask.op, &answer);
+    }
+    if (rc == CLI_OK && alk_json_parse(alk_buf_span(&answer.output), ret_doc) != ALK_OK) {
+        rc = CLI_FAILED;
+    }
+    *ret_output = rc == CLI_OK ? yyjson_doc_get_root(*ret_doc) : NULL;
+    cli_answer_fini(&answer);
+    return rc;
+}
+
+/* A name of an operation is safe for any shell; anything else is no name. */
+static bool is_name(struct alk_span name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        uint8_t c = name.p[i];
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' && c != '/') {
+            return false;
+        }
+    }
+    return name.n > 0 && name.n <= ALK_OP_NAME_MAX;
+}
+
+/* The names, a line each, into *names. */
+static int ask(struct cli *quiet, const struct cli_args *args, const char *node,
+               struct alk_buf *names)
+{
+    static const struct cli_opt timeout = {.name = "timeout", .value = "TIME"};
+    struct cli_args patient = *args;
+    struct cli_caller caller;
+    struct yyjson_doc *doc = NULL;
+    size_t i, max;
+    struct yyjson_val *one;
+
+    patient.given[0] = (struct cli_given){&timeout, "2s"};
+    patient.given_count = 1;
+    int rc = cli_caller_open(quiet, &patient, node, NULL, &caller);
+    if (rc == CLI_OK) {
+        rc = cli_pages_read(quiet, "operations", ask_page, &caller, &doc);
+    }
+    yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "operations"), i, max, one)
+    {
+        struct yyjson_val *name = yyjson_obj_get(one, "name");
+        struct alk_span text = alk_span(yyjson_get_str(name), yyjson_get_len(name));
+        if (is_name(text)) {
+            (void)alk_buf_printf(names, ALK_SPAN_FMT "\n", ALK_SPAN_ARG(text));
+        }
+    }
+    yyjson_doc_free(doc);
+    cli_caller_close(&caller);
+    return rc;
+}
+
+/* From the file when it is fresh, else from the node, else from the file after all. */
+static void put_operations(struct cli *cli, struct cli *quiet, const struct cli_args *args,
+                           const struct cli_home *home, const char *path, const char *node)
+{
+    struct alk_buf file, names;
+    struct alk_span old = {NULL, 0};
+    uint64_t now = alk_clock_unix(), at = 0;
+
+    alk_buf_init(&file, NULL, FILE_MAX);
+    alk_buf_init(&names, NULL, FILE_MAX);
+    bool has_old = alk_file_read(path, FILE_MAX, &file) == ALK_OK &&
+                   cli_complete_read(alk_buf_span(&file), node, &at, &old);
+    if (!has_old || at > now || now - at >= CLI_COMPLETE_FRESH) {
+        if (ask(quiet, args, node, &names) == CLI_OK && names.err == ALK_OK) {
+            old = alk_buf_span(&names);
+            keep(home, path, node, now, old);
+        } else {
+            keep(home, path, node, now - CLI_COMPLETE_FRESH + CLI_COMPLETE_RETRY, old);
+        }
+    }
+    (void)fwrite(old.p, 1, old.n, cli->out);
+    alk_buf_fini(&names);
+    alk_buf_fini(&file);
+}
+
+int cli_complete_operations(struct cli *cli, const struct cli_args *args, const char *node)
+{
+    struct cli_home home;
+    struct cli quiet;
+    char path[PATH_MAX];
+
+    if (cli_home_find(&home) != ALK_OK || !file_of(&home, node, path, sizeof path) ||
+        !be_quiet(cli, &quiet)) {
+        return CLI_OK;
+    }
+    put_operations(cli, &quiet, args, &home, path, node);
+    (void)fclose(quiet.err);
+    return CLI_OK;
+}

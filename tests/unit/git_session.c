@@ -138,18 +138,30 @@ static void ask(struct site *s, struct host_peer *p, const char *text)
     send_bytes(p, bytes, packet(text, bytes));
 }
 
-/* What comes of one request whose client then ends. */
-static void check_answer(struct site *s, const char *text, const char *want)
+/* What comes of these bytes, when the client then ends. */
+static void check_bytes_of(struct site *s, const char *bytes, size_t n, const char *want)
 {
     struct host_peer p;
-    ask(s, &p, text);
+    host_peer_open(&s->w, &p);
+    send_bytes(&p, bytes, n);
     alk_stream_finish(p.stream);
     host_world_until(&s->w, host_peer_is_over, &p);
     if (strstr(p.text, want) == NULL) {
-        fail_msg("'%s' is answered '%s', not '%s'", text, p.text, want);
+        fail_msg("'%s' is answered '%s', not '%s'", bytes, p.text, want);
     }
     assert_true(p.has_end);
     host_world_until(&s->w, host_peer_is_closed, &p);
+}
+
+static void check_bytes(struct site *s, const char *bytes, const char *want)
+{
+    check_bytes_of(s, bytes, strlen(bytes), want);
+}
+
+static void check_answer(struct site *s, const char *text, const char *want)
+{
+    char bytes[1024];
+    check_bytes_of(s, bytes, packet(text, bytes), want);
 }
 
 static void a_request_becomes_arguments_of_the_helper(void **state)
@@ -216,19 +228,9 @@ static void what_is_refused_starts_nothing(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         check_answer(&s, rows[i].request, rows[i].answer);
     }
-    struct host_peer p;
-    host_peer_open(&s.w, &p);
-    send_bytes(&p, "0000", 4);
-    host_world_until(&s.w, host_peer_is_over, &p);
-    assert_non_null(strstr(p.text, "ERR "));
-    host_peer_open(&s.w, &p);
-    send_bytes(&p, "GET / HTTP/1.1\r\n\r\n", 18);
-    host_world_until(&s.w, host_peer_is_over, &p);
-    assert_non_null(strstr(p.text, "ERR this is not Git's protocol"));
-    host_peer_open(&s.w, &p);
-    send_bytes(&p, "fff0", 4);
-    host_world_until(&s.w, host_peer_is_over, &p);
-    assert_non_null(strstr(p.text, "ERR the request is too long"));
+    check_bytes(&s, "0000", "ERR ");
+    check_bytes(&s, "GET / HTTP/1.1\r\n\r\n", "ERR this is not Git's protocol");
+    check_bytes(&s, "fff0x", "ERR the request is too long");
     site_fini(&s);
 }
 

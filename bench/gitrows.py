@@ -51,8 +51,12 @@ def mine():
 class GitBench:
     """A repository, its three servers, and clients for them. Used in a with block."""
 
-    def __init__(self, alknet, commits):
+    def __init__(self, alknet, commits, link=None):
         self.alknet, self.commits, self.started = alknet, commits, []
+        # Where the servers and the clients are: words before their commands.
+        self.there = link.at(1) if link else []
+        self.here = link.at(0) if link else []
+        self.host = link.address(1) if link else "127.0.0.1"
         self.servers = {}  # URL: process
         self.dir = tempfile.mkdtemp(prefix="alknet-bench-git-")
         os.chmod(self.dir, 0o755)
@@ -102,7 +106,7 @@ class GitBench:
         return self.do("git", *words, **more)
 
     def start(self, *argv, **more):
-        p = subprocess.Popen(argv, env=self.env, stderr=subprocess.DEVNULL, **more)
+        p = subprocess.Popen([*self.there, *argv], env=self.env, stderr=subprocess.DEVNULL, **more)
         self.started.append(p)
         return p
 
@@ -149,7 +153,7 @@ class GitBench:
         config = self.path(name + ".yaml")
         key = json.loads(self.do(self.alknet, "id", "--client", "--json"))["ed25519"]
         with open(config, "w") as f:
-            f.write(f'listen: ["127.0.0.1:0"]\ndata_dir: {self.path(name)}\n'
+            f.write(f'listen: ["{self.host}:0"]\ndata_dir: {self.path(name)}\n'
                     f'auth: {{peers: [{{id: me, keys: ["{key}"], resources: {{repo: [repo]}}}}]}}\n'
                     f'services: {{git: {{root: "{self.path("srv")}"{more}}}}}\n')
         with open(self.path(name + ".out"), "w") as out:
@@ -166,10 +170,10 @@ class GitBench:
         raise SystemExit("bench: the node did not start")
 
     def serve_daemon(self, port):
-        p = self.start("git", "daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1",
+        p = self.start("git", "daemon", "--export-all", "--reuseaddr", f"--listen={self.host}",
                        f"--port={port}", "--max-connections=0",
                        f"--base-path={self.path('srv')}", stdout=subprocess.DEVNULL)
-        url = f"git://127.0.0.1:{port}/repo"
+        url = f"git://{self.host}:{port}/repo"
         self.servers[url] = p
         self.until(url)
         return url
@@ -184,7 +188,7 @@ class GitBench:
             self.do("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.path(name))
         os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
         with open(self.path("sshd.conf"), "w") as f:
-            f.write(f"ListenAddress 127.0.0.1:{port}\nHostKey {self.path('host')}\n"
+            f.write(f"ListenAddress {self.host}:{port}\nHostKey {self.path('host')}\n"
                     f"AuthorizedKeysFile {self.path('user.pub')}\nPidFile none\nUsePAM no\n"
                     "PermitRootLogin yes\nStrictModes no\nMaxStartups 200\nMaxSessions 200\n")
         p = self.start(sshd, "-D", "-f", self.path("sshd.conf"), stdout=subprocess.DEVNULL)
@@ -192,14 +196,14 @@ class GitBench:
             f"ssh -i {self.path('user')} -o IdentitiesOnly=yes -o StrictHostKeyChecking=no "
             f"-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o Ciphers=aes128-gcm@openssh.com")
         user = pwd.getpwuid(os.geteuid()).pw_name
-        url = f"ssh://{user}@127.0.0.1:{port}{self.path('srv', 'repo')}"
+        url = f"ssh://{user}@{self.host}:{port}{self.path('srv', 'repo')}"
         self.servers[url] = p
         self.until(url)
         return url
 
     def until(self, url):
         for _ in range(100):
-            if subprocess.run(["git", "ls-remote", url], env=self.env, capture_output=True,
+            if subprocess.run([*self.here, "git", "ls-remote", url], env=self.env, capture_output=True,
                               timeout=60, check=False).returncode == 0:
                 return
             time.sleep(0.05)
@@ -215,7 +219,7 @@ class GitBench:
     def clone(self, url, *words, at_once=1):
         outs = [self.path("out", f"c{i}") for i in range(at_once)]
         server, client, began = busy(self.servers[url].pid), mine(), time.monotonic()
-        running = [subprocess.Popen(["git", *words, "clone", "-q", "--bare", url, out],
+        running = [subprocess.Popen([*self.here, "git", *words, "clone", "-q", "--bare", url, out],
                                     env=self.env, stderr=subprocess.PIPE) for out in outs]
         for p in running:
             _, err = p.communicate(timeout=600)
@@ -232,13 +236,13 @@ class GitBench:
     def fetch(self, url, times, *words):
         """Fetches of one new commit each, one after the other."""
         out = self.path("out", "fetch")
-        self.git(*words, "clone", "-q", "--mirror", url, out)
+        self.do(*self.here, "git", *words, "clone", "-q", "--mirror", url, out)
         wall = client = 0.0
         server = busy(self.servers[url].pid)
         for _ in range(times):
             self.grow()
             c, t = mine(), time.monotonic()
-            self.git(*words, "-C", out, "fetch", "-q")
+            self.do(*self.here, "git", *words, "-C", out, "fetch", "-q")
             wall += time.monotonic() - t
             client += mine() - c
         time.sleep(0.2)

@@ -154,17 +154,21 @@ static alk_err read_keys(struct cli_keyring *r, char *why, size_t why_size)
 
 /* --- opening ---------------------------------------------------------------------- */
 
-static alk_err say(alksec_err err, char *why, size_t why_size)
+static alk_err say(alksec_err err, const char *path, char *why, size_t why_size)
 {
     if (err == ALKSEC_E_NOMEM) {
         return ALK_E_NOMEM;
     }
-    /* What is wrong with it is the same sentence: another key, a change, another place. */
-    (void)snprintf(why, why_size, "%s",
-                   err == ALKSEC_E_OPEN
-                       ? "the key is another one, or it was changed, or it was encrypted for "
-                         "another place than this (alknet secret encrypt --context)"
-                       : alksec_err_text(err));
+    if (err == ALKSEC_E_OPEN) {
+        /* One sentence for another key, a change and another place. */
+        (void)snprintf(why, why_size,
+                       "the key is another one, or it was changed, or it was encrypted without "
+                       "--context '%.100s'",
+                       path);
+    } else {
+        (void)snprintf(why, why_size, "%s (--context here is '%.100s')", alksec_err_text(err),
+                       path);
+    }
     return ALK_E_CRYPTO;
 }
 
@@ -180,7 +184,7 @@ static alk_err open_with(const uint8_t *key, const char *path, struct alk_span j
     alksec_err err = alksec_blob_open(NULL, (struct alksec_span){json.p, json.n}, key,
                                       (struct alksec_span){path, strlen(path)}, plain, room, &n);
     if (err != ALKSEC_OK) {
-        return say(err, why, why_size);
+        return say(err, path, why, why_size);
     }
     alk_buf_added(ret, n);
     return ALK_OK;
@@ -194,7 +198,7 @@ static alk_err open_value(void *ctx, const char *path, struct alk_span json, str
 
     alksec_err shape = alksec_blob_version(NULL, (struct alksec_span){json.p, json.n}, &version);
     if (shape != ALKSEC_OK) {
-        return say(shape, why, why_size);
+        return say(shape, path, why, why_size);
     }
     ALK_TRY(read_keys(r, why, why_size));
     const uint8_t *key = cli_keys_find(r->keys, version);

@@ -10,6 +10,7 @@ trap 'rm -rf "$root"' EXIT
 
 make -s install DESTDIR="$root" PREFIX=/usr >/dev/null
 "$root/usr/bin/alknet" --version
+"$root/usr/bin/git-remote-alknet" --help >/dev/null
 
 pc=$(dirname "$(find "$root" -name alknet.pc)")
 export PKG_CONFIG_PATH="$pc" PKG_CONFIG_SYSROOT_DIR="$root"

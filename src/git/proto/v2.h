@@ -52,7 +52,7 @@ enum alk_git_v2_event_kind {
     ALK_GIT_V2_URI,       /* a pack to be had elsewhere: hash `id`, `text` its URI */
     ALK_GIT_V2_PACK,      /* bytes of the pack */
     ALK_GIT_V2_PROGRESS,  /* bytes for the user; may be cut anywhere */
-    ALK_GIT_V2_REFUSED,   /* the server gives up with `text`: the core is dead after it */
+    ALK_GIT_V2_REFUSED,   /* the server gives up with `text`: dead after it (ALK_E_STOPPED) */
     ALK_GIT_V2_END        /* of an answer, or of a v0 or v1 server's refs */
 };
 
@@ -132,8 +132,8 @@ struct alk_git_v2_fetch {
     bool wait_for_done;
     bool done; /* no negotiation (any more): the answer is the pack */
 };
-/* At least one want or want_ref. Without done the answer says which haves are common, and
- * ends in a pack only after ENOUGH: otherwise ask again. */
+/* At least one want or want_ref. With haves and without done the answer says which are
+ * common, and ends in a pack only after ENOUGH: otherwise ask again, with all of it. */
 ALK_NODISCARD alk_err alk_git_v2_ask_fetch(struct alk_git_v2 *c,
                                            const struct alk_git_v2_fetch *ask);
 /* A flush: no more requests. */

@@ -29,11 +29,12 @@ void alk_blocks_fini(struct alk_blocks *b)
 /* ALK_BLOCKS_SIZES: larger than all. */
 static unsigned index_of(size_t n)
 {
-    unsigned i = 0;
-    while (i < ALK_BLOCKS_SIZES && SIZES[i] < n) {
-        i++;
+    /* By the number of the last 256 bytes that are begun; 384 alone lies between. */
+    static const uint8_t of[16] = {0, 2, 3, 4, 5, 5, 6, 6, 7, 7, 7, 7, 8, 8, 8, 8};
+    if (n > SIZES[0] && n <= SIZES[1]) {
+        return 1;
     }
-    return i;
+    return n > SIZES[ALK_BLOCKS_SIZES - 1] ? ALK_BLOCKS_SIZES : of[n == 0 ? 0 : (n - 1) / 256];
 }
 
 size_t alk_blocks_size(size_t n)

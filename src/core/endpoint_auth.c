@@ -122,6 +122,11 @@ static void hold(struct alk_endpoint *ep, const struct alk_audit_record *record)
     b->mem = ep->mem;
     b->max = AUDIT_HELD + ALK_AUDIT_LINE_MAX + 1;
     r.unix_ms = alk_clock_unix_ns() / ALK_MS;
+    if (r.unix_ms != ep->audit_ms) {
+        ep->audit_ms = r.unix_ms;
+        alk_date_format_ms(r.unix_ms, ep->audit_date);
+    }
+    r.date = ep->audit_date;
     if (before > 0) {
         (void)alk_buf_put_u8(b, '\n');
     }

@@ -24,6 +24,7 @@
 #ifndef ALK_CORE_ENDPOINT_IMPL_H
 #define ALK_CORE_ENDPOINT_IMPL_H
 
+#include "core/auth/date.h"
 #include "core/auth/fingerprint.h"
 #include "core/auth/limit.h"
 #include "core/auth/provider.h"
@@ -178,6 +179,8 @@ struct alk_endpoint {
     struct alk_line_file *audit; /* NULL: none */
     enum alk_audit_format audit_format;
     uint64_t audit_lost;
+    uint64_t audit_ms; /* of audit_date, which most records of a burst share */
+    char audit_date[ALK_DATE_SIZE];
     struct alk_buf audit_text; /* whole lines that are not in the file yet */
     size_t audit_count;        /* of them */
     atomic_bool audit_waits;   /* there are some */

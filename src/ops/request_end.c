@@ -46,16 +46,14 @@ static void fail_broken(struct alk_request *r, const char *code, const char *wha
     (void)alk_request_settle(r);
 }
 
-/* NULL: it may go out. what: whose schema it is. */
-static const char *check_text(const struct alk_schema *schema, struct alk_span text,
-                              const char *what, char *why, size_t why_size)
+/* The report is large: not on the stack of those that have no schema. */
+static __attribute__((noinline)) const char *check_schema(const struct alk_schema *schema,
+                                                          struct alk_span text, const char *what,
+                                                          char *why, size_t why_size)
 {
     struct alk_schema_report report = {.count = 0};
     struct yyjson_doc *doc = NULL;
 
-    if (schema == NULL) {
-        return NULL;
-    }
     alk_err err = alk_json_parse(text, &doc);
     if (err == ALK_OK) {
         err = alk_schema_check(schema, yyjson_doc_get_root(doc), &report);
@@ -68,6 +66,13 @@ static const char *check_text(const struct alk_schema *schema, struct alk_span t
                    report.errors[0].at,
                    report.count > 0 ? report.errors[0].what : alk_err_text(err));
     return err == ALK_E_NOMEM ? ALK_OPS_EXHAUSTED : ALK_OPS_INTERNAL;
+}
+
+/* NULL: it may go out. what: whose schema it is. */
+static const char *check_text(const struct alk_schema *schema, struct alk_span text,
+                              const char *what, char *why, size_t why_size)
+{
+    return schema == NULL ? NULL : check_schema(schema, text, what, why, why_size);
 }
 
 /* What was written, or why it cannot go out. NULL: *ret is set. */

@@ -65,6 +65,9 @@ static size_t plain_run(const uint8_t *p, size_t n)
     while (n - i >= 8 && are_plain(p + i)) {
         i += 8;
     }
+    if (n - i < 8 && n >= 8 && are_plain(p + n - 8)) {
+        return n;
+    }
     while (i < n && is_plain(p[i])) {
         i++;
     }
@@ -178,7 +181,11 @@ alk_err alk_audit_line(struct alk_buf *b, enum alk_audit_format format,
 {
     char date[ALK_DATE_SIZE];
     struct field fields[FIELDS];
-    alk_date_format_ms(record->unix_ms, date);
+    if (record->date != NULL) {
+        memcpy(date, record->date, sizeof(date));
+    } else {
+        alk_date_format_ms(record->unix_ms, date);
+    }
     list_fields(record, fields);
     switch (format) {
     case ALK_AUDIT_TEXT:

@@ -42,6 +42,7 @@ ALK_NODISCARD alk_err alk_auth_failure_line(struct alk_buf *b,
 /* Who did what, from where, allowed or not. Absent values are empty spans. */
 struct alk_audit_record {
     uint64_t unix_ms;
+    const char *date;          /* the same as text, ALK_DATE_SIZE bytes; NULL: to be made */
     struct alk_span who;       /* identity id; empty: nobody */
     struct alk_span authority; /* on whose scopes it ran, when not who's */
     struct alk_span what;      /* "call", "token.new", "login", "reload", ... */

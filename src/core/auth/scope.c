@@ -5,7 +5,9 @@ enum { SEGMENTS_MAX = 4 };
 
 static bool is_scope_byte(uint8_t c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+    /* a-z, 0-9, '_', '.', '-': looked up, because each request is asked for its scopes. */
+    static const uint32_t bytes[8] = {0, 0x03ff6000, 0x80000000, 0x07fffffe};
+    return (bytes[c >> 5] >> (c & 31) & 1) != 0;
 }
 
 bool alk_scope_is_valid(struct alk_span scope)

@@ -58,6 +58,11 @@ struct derive {
     struct alksec_path path;
 };
 
+static bool is_format(const struct derive *d, const char *name)
+{
+    return strcmp(d->format, name) == 0;
+}
+
 static alksec_err find_path(struct derive *d, const struct cli_args *args)
 {
     const char *path = cli_get(args, "path");
@@ -120,9 +125,14 @@ static int read_derive(struct cli *cli, const struct cli_args *args, struct deri
     if (d->format == NULL) {
         d->format = d->purpose == ENCRYPTION ? "key" : "public";
     }
-    bool is_key_file = strcmp(d->format, "pem") == 0 || strcmp(d->format, "openssh") == 0;
-    if (!is_key_file && strcmp(d->format, "public") != 0 && strcmp(d->format, "key") != 0) {
-        return cli_usage(cli->err, args, "--format is one of: public, pem, openssh, key");
+    bool is_key_file = is_format(d, "pem") || is_format(d, "openssh");
+    bool is_extended = is_format(d, "xpub") || is_format(d, "xprv");
+    if (!is_key_file && !is_extended && !is_format(d, "public") && !is_format(d, "key")) {
+        return cli_usage(cli->err, args,
+                         "--format is one of: public, pem, openssh, key, xpub, xprv");
+    }
+    if (is_extended && !is_secp) {
+        return cli_usage(cli->err, args, "--format %s is for keys on secp256k1", d->format);
     }
     if (is_key_file && (is_secp || d->purpose == ENCRYPTION)) {
         return cli_usage(cli->err, args, "--format %s is for Ed25519 keys", d->format);
@@ -157,15 +167,40 @@ static int print_public(struct cli *cli, const struct derive *d, const struct al
     return CLI_OK;
 }
 
+static int print_xpub(struct cli *cli, const struct alksec_key *key)
+{
+    char text[ALKSEC_XKEY_SIZE];
+    alksec_err err = alksec_key_print_xpub(key, text);
+    if (err != ALKSEC_OK) {
+        return cli_secret_fail(cli, err);
+    }
+    (void)fprintf(cli->out, "%s\n", text);
+    return CLI_OK;
+}
+
+static alk_err print_xprv(const struct alksec_key *key, struct alk_buf *ret)
+{
+    char text[ALKSEC_XKEY_SIZE];
+    if (alksec_key_print_xprv(key, text) != ALKSEC_OK) {
+        return ALK_E_INVALID;
+    }
+    (void)alk_buf_printf(ret, "%s\n", text);
+    alk_wipe(text, sizeof text);
+    return ret->err;
+}
+
 static alk_err print_private(const struct derive *d, const struct alksec_key *key,
                              struct alk_buf *ret)
 {
     const uint8_t *seed = alksec_key_private(key);
 
-    if (strcmp(d->format, "pem") == 0) {
+    if (is_format(d, "pem")) {
         return alk_key_print_pem(seed, ret);
     }
-    if (strcmp(d->format, "openssh") == 0) {
+    if (is_format(d, "xprv")) {
+        return print_xprv(key, ret);
+    }
+    if (is_format(d, "openssh")) {
         return cli_key_print_openssh(seed, COMMENT, ret);
     }
     if (d->purpose == ENCRYPTION) {
@@ -216,8 +251,10 @@ static int run_derive(struct cli *cli, const struct cli_args *args)
     if (rc == CLI_OK) {
         rc = put_err(cli, alksec_vault_derive(s.vault, 0, d.curve, &d.path, &key));
     }
-    if (rc == CLI_OK && strcmp(d.format, "public") == 0) {
+    if (rc == CLI_OK && is_format(&d, "public")) {
         rc = print_public(cli, &d, key);
+    } else if (rc == CLI_OK && is_format(&d, "xpub")) {
+        rc = print_xpub(cli, key);
     } else if (rc == CLI_OK) {
         alk_buf_init(&text, NULL, 4096);
         alk_err err =
@@ -416,8 +453,8 @@ static const struct cli_opt derive_opts[] = {
     {.name = "format",
      .value = "FORMAT",
      .help = "public: the public key. pem, openssh: a file with the private key. key: the private "
-             "key in hexadecimal; for encryption a key file with its version. Default: key "
-             "for encryption, else public."},
+             "key in hexadecimal; for encryption a key file with its version. xpub, xprv: the "
+             "extended key, on secp256k1. Default: key for encryption, else public."},
     {.name = "out",
      .letter = 'o',
      .value = "FILE",

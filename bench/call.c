@@ -7,9 +7,11 @@
  *                              DIR; stops at SIGTERM
  *   call rr PORT KEY DIR TRANSPORT COUNT INFLIGHT SIZE shared|own
  *                              bench/echo with SIZE bytes of input; own: a stream per call
- *   call pub PORT KEY DIR TRANSPORT COUNT SUBSCRIBERS SIZE
+ *   call pub PORT KEY DIR TRANSPORT COUNT SUBSCRIBERS SIZE AHEAD
  *                              events/publish of SIZE bytes by one process, received in
- *                              another, over 10 connections at the most
+ *                              another, over 10 connections at the most; AHEAD events are
+ *                              in flight: published and not yet with every subscriber, or
+ *                              not acknowledged
  *
  * TRANSPORT: udp or tcp. One line of JSON per run; of rr the amount are calls, of pub
  * deliveries.
@@ -27,7 +29,6 @@
 
 enum {
     CONNECTIONS_MAX = 10, /* of subscribers */
-    PUBLISH_AHEAD = 4000, /* without an answer; what one peer may have under way */
     SIZE_MAX_ASKED = 65536
 };
 
@@ -393,12 +394,12 @@ static void published(void *ctx, struct alk_call *call, const char *code, struct
 
 static const struct alk_answers publish_answers = {.ended = published};
 
-/* No further ahead of the subscribers than they may be behind. */
+/* No further ahead of the subscribers, and of the answers, than it may be. */
 static void publish_more(struct publisher *p)
 {
     struct alk_call *call;
     uint64_t seen = atomic_load(&p->shared->delivered) / p->subscribers;
-    while (p->started < p->target && p->inflight < PUBLISH_AHEAD) {
+    while (p->started < p->target && p->inflight < p->ahead) {
         if (p->started - seen >= p->ahead) {
             alk_timer_set(p->loop, &p->timer, alk_loop_now(p->loop) + ALK_MS);
             return;
@@ -445,7 +446,7 @@ static void run_publisher(char **argv, struct shared *shared)
     static const char head[] = "{\"topic\":\"bench.topic\",\"data\":\"";
     size_t size = strtoull(argv[6], NULL, 10);
     read_target(argv, &t);
-    p.ahead = p.subscribers > CONNECTIONS_MAX ? 1000 : 8192;
+    p.ahead = strtoull(argv[7], NULL, 10);
     p.timer = (struct alk_timer){.fn = on_publish_timer, .ctx = &p};
     p.ask = (struct alk_ask){.struct_size = sizeof p.ask,
                              .op = "events/publish",
@@ -616,7 +617,7 @@ int main(int argc, char **argv)
         read_target(argv + 2, &t);
         return run_rr(&t, argv + 6);
     }
-    if (argc == 9 && strcmp(mode, "pub") == 0) {
+    if (argc == 10 && strcmp(mode, "pub") == 0) {
         return run_pub(argv + 2);
     }
     (void)fprintf(stderr, "usage: see the head of bench/call.c\n");

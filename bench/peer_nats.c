@@ -4,9 +4,10 @@
  *
  *   peer_nats responder PORT asap|buffered   answers "bench.echo"; prints a line when ready
  *   peer_nats rr PORT COUNT INFLIGHT SIZE asap|buffered
- *   peer_nats pub PORT COUNT SUBSCRIBERS SIZE
+ *   peer_nats pub PORT COUNT SUBSCRIBERS SIZE AHEAD
  *                              one process publishes, another subscribes, over 10
- *                              connections at the most
+ *                              connections at the most; AHEAD events are in flight:
+ *                              published and not yet with every subscriber
  *
  * asap: each message is written at once (the better latency); buffered: by the client's
  * flusher thread (the better throughput). One line of JSON per run, as bench/call.c.
@@ -157,8 +158,7 @@ static void publish(char **argv, struct shared *shared)
 {
     uint64_t count = strtoull(argv[1], NULL, 10), subs = strtoull(argv[2], NULL, 10);
     int size = (int)strtol(argv[3], NULL, 10);
-    /* As far as nothing is cut: the server holds 64 MB for each connection. */
-    uint64_t ahead = subs > CONNECTIONS_MAX ? 1000 : 65536;
+    uint64_t ahead = strtoull(argv[4], NULL, 10);
     char *data = filling((size_t)size);
     natsConnection *c = dial(argv[0], false);
     while (!atomic_load(&shared->is_ready)) {
@@ -182,7 +182,7 @@ static void on_event(natsConnection *c, natsSubscription *sub, natsMsg *m, void 
     (void)atomic_fetch_add_explicit(&shared->delivered, 1, memory_order_relaxed);
 }
 
-/* argv: PORT COUNT SUBSCRIBERS SIZE */
+/* argv: PORT COUNT SUBSCRIBERS SIZE AHEAD */
 static int run_pub(char **argv)
 {
     uint64_t subs = strtoull(argv[2], NULL, 10);
@@ -238,7 +238,7 @@ int main(int argc, char **argv)
     if (argc == 7 && strcmp(mode, "rr") == 0) {
         return run_rr(argv + 2);
     }
-    if (argc == 6 && strcmp(mode, "pub") == 0) {
+    if (argc == 7 && strcmp(mode, "pub") == 0) {
         return run_pub(argv + 2);
     }
     (void)fprintf(stderr, "usage: see the head of bench/peer_nats.c\n");

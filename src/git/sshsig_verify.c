@@ -109,7 +109,7 @@ alk_err alk_git_sshsig_check(const struct alk_mem *mem, struct alk_span armor,
 {
     struct alk_git_sshsig sig;
     struct alk_buf blob;
-    alk_buf_init(&blob, mem, ALK_GIT_SSHSIG_BLOB_MAX + 3);
+    alk_buf_init(&blob, mem, ALK_GIT_SSHSIG_BLOB_MAX);
     alk_err err = alk_git_sshsig_unarmor(armor, &blob);
     if (err == ALK_OK) {
         err = alk_git_sshsig_parse(alk_buf_span(&blob), &sig);

@@ -202,6 +202,9 @@ static void armor_is_strict_but_for_white_space(void **state)
         {" \n" BEGIN "\n Y\tW\n\nJj\n" END " \n\n", ALK_OK, "abc"},
         {BEGIN "\nYQ==\n" END, ALK_OK, "a"},
         {BEGIN "\n" END, ALK_E_MALFORMED, ""},
+        {BEGIN "\n\n" END, ALK_E_MALFORMED, ""},
+        {BEGIN "\n==\n" END, ALK_E_MALFORMED, ""},
+        {BEGIN "\nYWJj====\n" END, ALK_E_MALFORMED, ""},
         {BEGIN END, ALK_E_MALFORMED, ""},
         {BEGIN "\nYWJj" END, ALK_E_MALFORMED, ""},
         {BEGIN "YWJj\n" END, ALK_E_MALFORMED, ""},
@@ -221,6 +224,10 @@ static void armor_is_strict_but_for_white_space(void **state)
         alk_buf_init(&b, NULL, 1000);
         check_err(alk_git_sshsig_unarmor(alk_span_str(rows[i].in), &b), rows[i].want);
         check_text(alk_buf_span(&b), rows[i].blob);
+        alk_buf_fini(&b);
+        /* A buffer of the blob's size is enough. */
+        alk_buf_init(&b, NULL, strlen(rows[i].blob) + (rows[i].want != ALK_OK) * 100U);
+        check_err(alk_git_sshsig_unarmor(alk_span_str(rows[i].in), &b), rows[i].want);
         alk_buf_fini(&b);
     }
 }

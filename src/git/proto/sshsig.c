@@ -73,7 +73,15 @@ alk_err alk_git_sshsig_unarmor(struct alk_span text, struct alk_buf *blob)
         }
         plain[n++] = body.p[i];
     }
-    size_t room = n / 4 * 3 + 3, used = 0;
+    /* Just what the digits make, so that a buffer of the blob's size will do. */
+    size_t digits = n, used = 0;
+    while (digits > 0 && n - digits < 2 && plain[digits - 1] == '=') {
+        digits--;
+    }
+    if (digits == 0) {
+        return ALK_E_MALFORMED;
+    }
+    size_t room = digits * 3 / 4;
     uint8_t *dst = alk_buf_reserve(blob, room);
     if (dst == NULL) {
         return blob->err;

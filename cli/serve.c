@@ -151,6 +151,8 @@ static void put_service(struct cli *cli, const char *address, const struct alk_s
         (void)fprintf(cli->out, "%s ping %s\n", program, address);
     } else if (strcmp(s->name, "call") == 0) {
         (void)fprintf(cli->out, "%s ops %s\n", program, address);
+    } else if (strcmp(s->name, "git") == 0) {
+        (void)fprintf(cli->out, "git clone %s/REPOSITORY\n", address);
     } else if (strcmp(s->name, "bench") == 0) {
         (void)fprintf(cli->out, "%s bench %s\n", program, address);
     } else if (s->alpn_count > 0) {

@@ -52,6 +52,9 @@ static void what_runs_programs_or_leads_elsewhere_does_not(void **state)
         (void)snprintf(text, sizeof text, "[core]\n\tbare = true\n\t%s\n", bad[i]);
         check_err(look(text), ALK_E_FORBIDDEN);
     }
+    check_err(look("[core]\nbare = true\n[receive \"fsck\"]\nskipList = /etc/shadow\n"),
+              ALK_E_FORBIDDEN);
+    check_err(look("[core]\nbare = true\n[receive \"fsck\"]\nmissingEmail = warn\n"), ALK_OK);
     check_err(look("[core]\nbare = true\n[include]\npath = /x\n"), ALK_E_FORBIDDEN);
     check_err(look("[core]\nbare = true\n[includeIf \"gitdir:/x\"]\npath = /x\n"), ALK_E_FORBIDDEN);
     check_err(look("[core]\nbare = true\n[tar \"x\"]\ncommand = sh\n"), ALK_E_FORBIDDEN);

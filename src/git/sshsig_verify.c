@@ -5,7 +5,7 @@
 #include <gnutls/crypto.h>
 #include <sodium.h>
 
-enum { HASH_MAX = 64, SIGNED_MAX = 16384, RSA_BYTES_MIN = ALK_GIT_SSHSIG_RSA_BITS / 8 };
+enum { HASH_MAX = 64, SIGNED_MAX = 16384 };
 
 static gnutls_datum_t datum(struct alk_span s)
 {
@@ -80,6 +80,15 @@ static alk_err verify_signed(const struct alk_git_sshsig *sig, struct alk_span s
     return err;
 }
 
+/* Larger RSA keys would cost more than they are worth. */
+static bool is_supported(const struct alk_git_sshsig *sig)
+{
+    size_t bits = 8 * sig->rsa_n.n;
+    return sig->key_kind != ALK_GIT_SSHSIG_OTHER &&
+           (sig->key_kind != ALK_GIT_SSHSIG_RSA ||
+            (bits >= ALK_GIT_SSHSIG_RSA_MIN && bits <= ALK_GIT_SSHSIG_RSA_MAX));
+}
+
 alk_err alk_git_sshsig_verify(const struct alk_mem *mem, const struct alk_git_sshsig *sig,
                               const char *ns, const struct alk_span *parts, size_t part_count)
 {
@@ -88,8 +97,7 @@ alk_err alk_git_sshsig_verify(const struct alk_mem *mem, const struct alk_git_ss
     if (!alk_span_is(sig->ns, ns)) {
         return ALK_E_AUTH;
     }
-    if (sig->key_kind == ALK_GIT_SSHSIG_OTHER ||
-        (sig->key_kind == ALK_GIT_SSHSIG_RSA && sig->rsa_n.n < RSA_BYTES_MIN)) {
+    if (!is_supported(sig)) {
         return ALK_E_UNSUPPORTED;
     }
     ALK_TRY(hash_parts(sig->hash, parts, part_count, hash));

@@ -12,11 +12,12 @@
 #include "core/auth/fingerprint.h"
 #include "git/proto/sshsig.h"
 
-#define ALK_GIT_SSHSIG_NS       "git" /* the namespace of git's signatures */
-#define ALK_GIT_SSHSIG_RSA_BITS 2048  /* the fewest */
+#define ALK_GIT_SSHSIG_NS      "git" /* the namespace of git's signatures */
+#define ALK_GIT_SSHSIG_RSA_MIN 2048  /* bits */
+#define ALK_GIT_SSHSIG_RSA_MAX 16384 /* as OpenSSH */
 
 /* The message is given in parts. ALK_OK: good. ALK_E_AUTH: it is not, or it was made for
- * another namespace. ALK_E_UNSUPPORTED: a key of another kind, or a small RSA key.
+ * another namespace. ALK_E_UNSUPPORTED: a key of another kind, or an RSA key of another size.
  * ALK_E_CRYPTO, ALK_E_NOMEM: could not be found out. */
 ALK_NODISCARD alk_err alk_git_sshsig_verify(const struct alk_mem *mem,
                                             const struct alk_git_sshsig *sig, const char *ns,

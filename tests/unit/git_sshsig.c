@@ -114,6 +114,27 @@ static void a_signature_is_good_in_its_own_namespace_alone(void **state)
     alk_buf_fini(&message);
 }
 
+static void rsa_keys_have_a_smallest_and_a_largest_size(void **state)
+{
+    static uint8_t number[ALK_GIT_SSHSIG_RSA_MAX / 8 + 1];
+    static const struct {
+        size_t bytes;
+        alk_err want;
+    } rows[] = {{ALK_GIT_SSHSIG_RSA_MIN / 8 - 1, ALK_E_UNSUPPORTED},
+                {ALK_GIT_SSHSIG_RSA_MIN / 8, ALK_E_AUTH},
+                {ALK_GIT_SSHSIG_RSA_MAX / 8, ALK_E_AUTH},
+                {ALK_GIT_SSHSIG_RSA_MAX / 8 + 1, ALK_E_UNSUPPORTED}};
+    struct sample s;
+    (void)state;
+    memset(number, 0xff, sizeof(number));
+    sample_read("msg-rsa", &s);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        s.sig.rsa_n = s.sig.value = alk_span(number, rows[i].bytes);
+        check_err(verify(&s.sig, "git", ALK_LIT("text")), rows[i].want);
+    }
+    sample_fini(&s);
+}
+
 static void another_message_is_not_signed(void **state)
 {
     struct alk_buf message;
@@ -458,6 +479,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signatures_of_ssh_keygen_are_judged),
         cmocka_unit_test(a_signature_is_good_in_its_own_namespace_alone),
+        cmocka_unit_test(rsa_keys_have_a_smallest_and_a_largest_size),
         cmocka_unit_test(another_message_is_not_signed),
         cmocka_unit_test(no_bit_of_a_signature_may_be_turned),
         cmocka_unit_test(what_is_signed_is_put_together),

@@ -42,3 +42,9 @@ foreach(dir ${protos})
         alk_wasm_module(${name} SOURCES ${sources} WITH base)
     endif()
 endforeach()
+
+# The client of Git's protocol v2 does its work there too.
+add_test(NAME wasm_git_v2 COMMAND ${NODE} ${CMAKE_SOURCE_DIR}/tests/wasm/git_v2.js
+    ${CMAKE_BINARY_DIR}/git.wasm ${CMAKE_SOURCE_DIR}/tests/vectors/git/v2-shallow-sha1.c2s
+    ${CMAKE_SOURCE_DIR}/tests/vectors/git/v2-shallow-sha1.s2c)
+set_tests_properties(wasm_git_v2 PROPERTIES TIMEOUT 60)

@@ -79,6 +79,24 @@ static void what_is_no_address_of_a_repository_is_told_why(void **state)
     assert_int_equal(cli_git_url_parse(text, &u, why, sizeof why), ALK_E_INVALID);
 }
 
+static void look_at_address(struct alk_span in, void *ctx)
+{
+    char text[256], why[256];
+    struct cli_git_url u;
+    (void)ctx;
+    if (alk_span_cstr(in, text, sizeof text)) {
+        alk_err err = cli_git_url_parse(text, &u, why, sizeof why);
+        assert_true(err == ALK_OK || err == ALK_E_INVALID);
+        assert_true(err != ALK_OK || (u.path[0] == '/' && u.node[0] != '\0'));
+    }
+}
+
+static void mutated_addresses_never_crash(void **state)
+{
+    (void)state;
+    check_mutations(ALK_LIT("alknet://" KEY "@[::1]:4433/a%20b/%c3%a4"), look_at_address, NULL);
+}
+
 /* --- configuration ------------------------------------------------------------- */
 
 #define CONFIG(text) ((struct alk_span){(const uint8_t *)(text), sizeof(text)})
@@ -186,6 +204,35 @@ static void a_setting_that_means_nothing_is_refused(void **state)
     free(path);
 }
 
+/* What git prints always ends in a zero byte. */
+static void look_at_config(struct alk_span in, void *ctx)
+{
+    const char *words[CLI_GIT_WORDS_MAX];
+    char *text = calloc(1, in.n + 1), room[CLI_GIT_ROOM], why[256];
+    struct cli_git_config c;
+    int count = 0;
+    (void)ctx;
+    assert_non_null(text);
+    if (in.n > 0) {
+        memcpy(text, in.p, in.n);
+    }
+    cli_git_config_read(alk_span(text, in.n + 1), "a", &c);
+    assert_true(c.version <= 2);
+    alk_err err = cli_git_config_words(&c, "/h", room, words, &count, why, sizeof why);
+    assert_true(err == ALK_OK || err == ALK_E_INVALID);
+    assert_true(count >= 0 && count <= CLI_GIT_WORDS_MAX);
+    free(text);
+}
+
+static void mutated_configurations_never_crash(void **state)
+{
+    static const char text[] = "alknet.identity\n~/k\0alknet.trust\0remote.a.alknettransport\nudp\0"
+                               "protocol.version\n1\0alknet.tokenfile\n/t\0alknet.ca\nx\0"
+                               "alknet.timeout\n1s\0alknet.anonymous\nyes";
+    (void)state;
+    check_mutations(alk_span(text, sizeof text), look_at_config, NULL);
+}
+
 /* --- credentials --------------------------------------------------------------- */
 
 static void a_credential_is_written_as_git_reads_it(void **state)
@@ -271,10 +318,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_is_a_node_and_a_path),
         cmocka_unit_test(what_is_no_address_of_a_repository_is_told_why),
+        cmocka_unit_test(mutated_addresses_never_crash),
         cmocka_unit_test(a_remote_has_its_own_settings_before_those_of_all),
         cmocka_unit_test(the_version_is_two_unless_something_else_is_said),
         cmocka_unit_test(settings_become_options),
         cmocka_unit_test(a_setting_that_means_nothing_is_refused),
+        cmocka_unit_test(mutated_configurations_never_crash),
         cmocka_unit_test(a_credential_is_written_as_git_reads_it),
         cmocka_unit_test(only_a_token_is_taken_for_one),
         cmocka_unit_test(git_is_run_with_input_and_its_output_is_bounded),

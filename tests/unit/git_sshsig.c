@@ -366,7 +366,8 @@ static void blobs_are_taken_or_refused(void **state)
     ed = strings(k, sizeof(k), "ssh-ed25519", alk_span(zeros, 32), alk_span(zeros, 1));
     check_err(parse_with(ed, ed_sig, "git", "sha256", 1, &sig), ALK_E_MALFORMED);
 
-    /* ECDSA: the curve twice, an uncompressed point, two positive numbers of 32 bytes */
+    /* ECDSA: the curve twice, an uncompressed point, two positive numbers of 32 bytes, in the
+     * shortest form [RFC 4251 §5] */
     struct alk_span key =
         strings(k, sizeof(k), "ecdsa-sha2-nistp256", ALK_LIT("nistp256"), alk_span(point, 65));
     struct alk_span rs = strings(n, sizeof(n), "\1", alk_span(ones, 32), none);

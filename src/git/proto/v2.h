@@ -51,7 +51,7 @@ enum alk_git_v2_event_kind {
     ALK_GIT_V2_WANTED,    /* ref `name` of want_refs is `id` */
     ALK_GIT_V2_URI,       /* a pack to be had elsewhere: hash `id`, `text` its URI */
     ALK_GIT_V2_PACK,      /* bytes of the pack */
-    ALK_GIT_V2_PROGRESS,  /* bytes for the user; may be cut anywhere */
+    ALK_GIT_V2_PROGRESS,  /* bytes for the user; may be cut anywhere, not escaped */
     ALK_GIT_V2_REFUSED,   /* the server gives up with `text`: dead after it (ALK_E_STOPPED) */
     ALK_GIT_V2_END        /* of an answer, or of a v0 or v1 server's refs */
 };

@@ -44,6 +44,7 @@ struct cli_opt {
     enum cli_complete complete;
     char letter;  /* 0: none */
     bool is_many; /* may be given more than once; otherwise the second is an error */
+    bool is_needed; /* the command asks for it when it is missing; shown beside the arguments */
 };
 
 struct cli_arg {

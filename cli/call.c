@@ -148,7 +148,7 @@ static bool put_raw(struct call *c, struct yyjson_val *root)
 
 static bool put_json(struct call *c, struct alk_span output, struct yyjson_val *root)
 {
-    if (c->is_subscription || !c->cli->out_is_tty) {
+    if (c->is_subscription || c->cli->is_json || !c->cli->out_is_tty) {
         return put(c, output) && fputc('\n', c->cli->out) != EOF;
     }
     struct yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -286,6 +286,11 @@ static const struct cli_opt call_opts[] = {
      .help = "How long the answer may take: 500ms, 10s, 5m. Default: what the operation allows."},
     {.name = NULL}};
 
+/* So that --json is right here, too, and no field. */
+static const struct cli_opt lines_opts[] = {
+    {.name = "json", .help = "Answers are JSON anyway; this puts each on one line."},
+    {.name = NULL}};
+
 static const struct cli_arg call_args[] = {
     {"NODE", CLI_NODE, .help = "The node: alknet://KEY@HOST:PORT, HOST:PORT or a name."},
     {"OPERATION", CLI_OPERATION, .help = "Its name, as `alknet ops NODE` lists it."},
@@ -310,7 +315,7 @@ const struct cli_command cli_call_command = {
     .purpose = "Calls an operation and prints its answer. What operations there are, with their "
                "fields, is told by `alknet ops NODE`. Exit status 3: you may not; 2: the input "
                "does not fit; 4: nobody could be reached who answers.",
-    .sets = {cli_node_opts, call_opts},
+    .sets = {cli_node_opts, call_opts, lines_opts},
     .args = call_args,
     .takes_fields = true,
     .sections = call_sections,
@@ -343,7 +348,7 @@ const struct cli_command cli_subscribe_command = {
     .purpose = "Subscribes and prints each answer as a line of JSON until the subscription ends or "
                "you stop it. A name without a slash is a topic of the node's events; in patterns * "
                "stands for one part and > for all that follow.",
-    .sets = {cli_node_opts, subscribe_opts},
+    .sets = {cli_node_opts, subscribe_opts, lines_opts},
     .args = subscribe_args,
     .takes_fields = true,
     .examples =

@@ -115,6 +115,7 @@ int cli_caller_turn(struct cli_caller *c)
 static int open_caller(struct cli_caller *ret, const struct cli_args *args, const char *node)
 {
     struct cli *cli = ret->cli;
+    ret->name = node;
     int rc = cli_client_open(cli, args, node, ALK_CALL_ALPN, &ret->client);
     if (rc != CLI_OK) {
         return rc;
@@ -238,8 +239,9 @@ static const struct {
                 {ALK_OPS_UNAVAILABLE, CLI_UNREACHABLE},
                 {ALK_OPS_TIMEOUT, CLI_UNREACHABLE}};
 
-/* {"errors": [{"at", "what"}]} of INVALID_INPUT, a line each. */
-static void tell_places(struct cli *cli, struct alk_span details)
+/* {"errors": [{"at", "what"}]} of INVALID_INPUT, a line each, unless there is but one and
+ * the message has told it. */
+static void tell_places(struct cli *cli, const char *message, struct alk_span details)
 {
     struct yyjson_doc *doc = NULL;
     size_t i, max;
@@ -255,6 +257,9 @@ static void tell_places(struct cli *cli, struct alk_span details)
         char place[300], text[300];
         cli_safe(alk_span(yyjson_get_str(at), yyjson_get_len(at)), place, sizeof place);
         cli_safe(alk_span(yyjson_get_str(what), yyjson_get_len(what)), text, sizeof text);
+        if (max == 1 && strstr(message, text) != NULL && strstr(message, place) != NULL) {
+            break;
+        }
         (void)fprintf(cli->err, "  %s: %s\n", place[0] == '\0' ? "the input" : place, text);
     }
     yyjson_doc_free(doc);
@@ -276,9 +281,10 @@ int cli_caller_tell(struct cli_caller *c, const char *op, const struct cli_answe
     }
     (void)cli_fail(c->cli, status, "%s: %s%s%s", op, answer->code,
                    answer->message[0] == '\0' ? "" : ": ", answer->message);
-    tell_places(c->cli, alk_buf_span(&answer->details));
-    if (strcmp(answer->code, ALK_OPS_NOT_FOUND) == 0 && strchr(op, '/') != NULL) {
-        (void)fprintf(c->cli->err, "alknet: what you may call there: alknet ops NODE\n");
+    tell_places(c->cli, answer->message, alk_buf_span(&answer->details));
+    if (strcmp(answer->code, ALK_OPS_NOT_FOUND) == 0 &&
+        strstr(answer->message, "operation") != NULL) {
+        (void)fprintf(c->cli->err, "alknet: what you may call there: alknet ops %s\n", c->name);
     }
     return status;
 }

@@ -19,6 +19,7 @@
 
 struct cli_caller {
     struct cli *cli;
+    const char *name;              /* of the node, as it was given; borrows */
     struct alk_conn_handle conn;   /* once open */
     alk_time dialed_at, opened_at; /* of the clock: how long the way there took */
     bool may_be_absent, is_absent; /* see cli_caller_try */

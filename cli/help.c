@@ -42,6 +42,7 @@ void cli_wrap(FILE *out, const char *text, unsigned at, unsigned indent, unsigne
 
 static void put_synopsis(struct cli *cli, const char *name, const struct cli_command *command)
 {
+    const struct cli_opt *o;
     size_t at = 0;
 
     (void)fprintf(cli->out, "%s", name);
@@ -56,6 +57,12 @@ static void put_synopsis(struct cli *cli, const char *name, const struct cli_com
         (void)fprintf(cli->out, a->is_optional ? " [%s]%s" : " %s%s", a->name,
                       a->is_many ? "..." : "");
     }
+    while ((o = cli_next_opt(command, &at)) != NULL) {
+        if (o->is_needed) {
+            (void)fprintf(cli->out, " --%s %s", o->name, o->value);
+        }
+    }
+    at = 0;
     if (cli_next_opt(command, &at) != NULL) {
         (void)fprintf(cli->out, " [OPTION]...");
     }

@@ -38,13 +38,11 @@ struct init {
 static int find_paths(struct init *in, const struct cli_args *args)
 {
     const char *dir = cli_get(args, "dir");
-    char cwd[PATH_MAX];
 
     if (dir == NULL && alk_datadir_default(in->dir, sizeof in->dir) != ALK_OK) {
         return cli_fail(in->cli, CLI_FAILED, "no home directory: say --dir DIR");
     }
-    if (dir != NULL && (getcwd(cwd, sizeof cwd) == NULL ||
-                        !alk_file_join(dir[0] == '/' ? "" : cwd, dir, in->dir, sizeof in->dir))) {
+    if (dir != NULL && !cli_path_here(dir, in->dir, sizeof in->dir)) {
         return cli_fail(in->cli, CLI_FAILED, "the path %s is too long", dir);
     }
     const char *beside = dir == NULL && geteuid() == 0 ? SYSTEM_DIR : in->dir;

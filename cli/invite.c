@@ -266,7 +266,10 @@ const struct cli_command cli_invite_command = {
                "join` becomes the peer of that name, known by the key of his machine. It is good "
                "once and ends after a day if nothing else is said.",
     .sets = {(const struct cli_opt[]){
-                 {.name = "id", .value = "ID", .help = "What the new peer is called on this node."},
+                 {.name = "id",
+                  .value = "ID",
+                  .is_needed = true,
+                  .help = "What the new peer is called on this node."},
                  {.name = "scope",
                   .letter = 's',
                   .value = "SCOPE",

@@ -183,7 +183,7 @@ static void put_synopsis(FILE *out, const struct cli_command *c, const struct cl
                       a->is_many ? " ..." : "");
     }
     while ((o = cli_next_opt(c, &at)) != NULL) {
-        (void)fprintf(out, ".Op Fl \\-%s", o->name);
+        (void)fprintf(out, ".%sFl \\-%s", o->is_needed ? "" : "Op ", o->name);
         if (o->value != NULL) {
             (void)fprintf(out, " Ar %s", o->value);
         }

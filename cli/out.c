@@ -110,6 +110,26 @@ static unsigned width_of(const char *text)
     return n;
 }
 
+/* Without spaces after its last word. */
+static void put_row(struct cli *cli, const struct cli_table *table, size_t first,
+                    const unsigned widths[static CLI_COLUMNS_MAX])
+{
+    bool is_heading = first == 0;
+    unsigned owed = 0;
+
+    for (unsigned column = 0; column < table->columns && first + column < table->count; column++) {
+        const char *cell = table->cells[first + column];
+        if (cell[0] != '\0') {
+            (void)fprintf(cli->out, "%*s%s%s%s", (int)owed, "",
+                          is_heading ? cli_color(cli, CLI_BOLD) : "", cell,
+                          is_heading ? cli_color(cli, CLI_RESET) : "");
+            owed = 0;
+        }
+        owed += widths[column] + 2 - width_of(cell);
+    }
+    (void)fputc('\n', cli->out);
+}
+
 void cli_table_print(struct cli *cli, const struct cli_table *table)
 {
     unsigned widths[CLI_COLUMNS_MAX] = {0};
@@ -119,18 +139,8 @@ void cli_table_print(struct cli *cli, const struct cli_table *table)
         unsigned *max = &widths[i % table->columns];
         *max = w > *max ? w : *max;
     }
-    for (size_t i = 0; i < table->count; i++) {
-        unsigned column = (unsigned)(i % table->columns);
-        bool is_last = column + 1 == table->columns;
-        bool is_heading = i < table->columns;
-        (void)fprintf(cli->out, "%s%s%s", is_heading ? cli_color(cli, CLI_BOLD) : "",
-                      table->cells[i], is_heading ? cli_color(cli, CLI_RESET) : "");
-        for (unsigned w = width_of(table->cells[i]); !is_last && w < widths[column] + 2; w++) {
-            (void)fputc(' ', cli->out);
-        }
-        if (is_last) {
-            (void)fputc('\n', cli->out);
-        }
+    for (size_t i = 0; i < table->count; i += table->columns) {
+        put_row(cli, table, i, widths);
     }
 }
 
@@ -143,13 +153,53 @@ void cli_table_free(struct cli_table *table)
     *table = (struct cli_table){.columns = table->columns};
 }
 
+/* Characters that change what stands before or after them on the screen, or that nobody
+ * sees: controls, marks of direction, of no width, of a byte order. */
+static bool is_tricky(struct alk_span c)
+{
+    static const struct {
+        uint8_t bytes[3], last;
+    } ranges[] = {{{0xe2, 0x80, 0x8b}, 0x8f},  /* U+200B .. U+200F */
+                  {{0xe2, 0x80, 0xa8}, 0xae},  /* U+2028 .. U+202E */
+                  {{0xe2, 0x81, 0xa0}, 0xaf},  /* U+2060 .. U+206F */
+                  {{0xef, 0xbb, 0xbf}, 0xbf}}; /* U+FEFF */
+
+    if (c.n == 1) {
+        return c.p[0] < 0x20 || c.p[0] == 0x7f;
+    }
+    if (c.n == 2) {
+        return c.p[0] == 0xc2 && c.p[1] < 0xa0; /* C1 */
+    }
+    for (size_t i = 0; c.n == 3 && i < sizeof ranges / sizeof ranges[0]; i++) {
+        if (c.p[0] == ranges[i].bytes[0] && c.p[1] == ranges[i].bytes[1] &&
+            c.p[2] >= ranges[i].bytes[2] && c.p[2] <= ranges[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void cli_safe(struct alk_span text, char *dst, size_t dst_size)
 {
     struct alk_buf b;
-    alk_buf_init(&b, NULL, dst_size > 4 ? dst_size - 1 : 1);
     size_t max = dst_size / 4; /* every byte may become \xNN */
-    if (alk_buf_put_escaped(&b, text, max) != ALK_OK ||
-        !alk_span_cstr(alk_buf_span(&b), dst, dst_size)) {
+    struct alk_span rest = alk_span_head(text, text.n < max ? text.n : max);
+
+    alk_buf_init(&b, NULL, dst_size > 4 ? dst_size - 1 : 1);
+    while (rest.n > 0 && b.err == ALK_OK) {
+        size_t n = alk_span_utf8(rest);
+        struct alk_span c = alk_span_head(rest, n == 0 ? 1 : n);
+        if (n == 0 || is_tricky(c)) {
+            (void)alk_buf_put_escaped(&b, c, c.n);
+        } else {
+            (void)alk_buf_put(&b, c);
+        }
+        rest = alk_span_tail(rest, c.n);
+    }
+    if (text.n > max) {
+        (void)alk_buf_put_str(&b, "...");
+    }
+    if (b.err != ALK_OK || !alk_span_cstr(alk_buf_span(&b), dst, dst_size)) {
         (void)snprintf(dst, dst_size, "?");
     }
     alk_buf_fini(&b);

@@ -93,16 +93,32 @@ const struct cli_command cli_reload_command = {
 
 /* --- config ------------------------------------------------------------------- */
 
+static int tell_right(struct cli *cli, const struct cli_state *state)
+{
+    size_t listeners = state->config->listener_count, services = state->config->service_count;
+    const char *file = state->config_file[0] != '\0' ? state->config_file : NULL;
+
+    if (cli->is_json) {
+        struct yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        struct yyjson_mut_val *o = yyjson_mut_obj(doc);
+        bool is_ok = (file == NULL || yyjson_mut_obj_add_str(doc, o, "file", file)) &&
+                     yyjson_mut_obj_add_uint(doc, o, "listeners", listeners) &&
+                     yyjson_mut_obj_add_uint(doc, o, "services", services);
+        return cli_print_json(cli, doc, is_ok ? o : NULL);
+    }
+    (void)fprintf(cli->out, "%s is right: %zu listener%s, %zu service%s\n",
+                  file != NULL ? file : "the built-in configuration", listeners,
+                  listeners == 1 ? "" : "s", services, services == 1 ? "" : "s");
+    return CLI_OK;
+}
+
 static int run_check(struct cli *cli, const struct cli_args *args)
 {
     struct cli_state state;
     int rc = cli_state_open(cli, args, true, &state);
 
     if (rc == CLI_OK) {
-        bool has_file = state.config_file[0] != '\0';
-        (void)fprintf(cli->out, "%s is right: %zu listeners, %zu services\n",
-                      has_file ? state.config_file : "the built-in configuration",
-                      state.config->listener_count, state.config->service_count);
+        rc = tell_right(cli, &state);
     }
     cli_state_close(&state);
     return rc;
@@ -141,7 +157,7 @@ static const struct cli_command config_check = {
     .summary = "look for mistakes in the configuration",
     .purpose = "Reads the configuration as the node would and prints every mistake with its line "
                "and a caret below the place. Certificates and addresses are not tried.",
-    .sets = {cli_state_opts, cli_key_opts},
+    .sets = {cli_state_opts, cli_key_opts, cli_json_opts},
     .examples = (const struct cli_example[]){{"alknet config check --config new.yaml",
                                               "before it is put in its place"},
                                              {NULL, NULL}},

@@ -38,13 +38,31 @@ static bool exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
-static int put_path(struct cli *cli, const char *dir, const char *name, char *ret, size_t ret_size)
+bool cli_path_here(const char *path, char *ret, size_t ret_size)
 {
     char cwd[PATH_MAX];
+
+    while (path[0] == '.' && (path[1] == '/' || path[1] == '\0')) {
+        path += path[1] == '/' ? 2 : 1;
+    }
+    if (path[0] == '/') {
+        return alk_file_join("", path, ret, ret_size);
+    }
+    if (getcwd(cwd, sizeof cwd) == NULL) {
+        return false;
+    }
+    return path[0] == '\0' ? alk_span_cstr(alk_span_str(cwd), ret, ret_size)
+                           : alk_file_join(cwd, path, ret, ret_size);
+}
+
+static int put_path(struct cli *cli, const char *dir, const char *name, char *ret, size_t ret_size)
+{
     if (dir[0] != '/' && name[0] != '/') {
         char there[PATH_MAX];
-        if (getcwd(cwd, sizeof cwd) == NULL || !alk_file_join(cwd, dir, there, sizeof there) ||
-            !alk_file_join(there, name, ret, ret_size)) {
+        bool is_ok = strcmp(dir, ".") == 0 ? cli_path_here(name, ret, ret_size)
+                                           : cli_path_here(dir, there, sizeof there) &&
+                                                 alk_file_join(there, name, ret, ret_size);
+        if (!is_ok) {
             return cli_fail(cli, CLI_FAILED, "the path %s is too long", dir);
         }
         return CLI_OK;

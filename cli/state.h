@@ -24,6 +24,10 @@ struct cli_state {
 /* All handlers that this program serves; *ret_n of them. Static. */
 const struct alk_handler *const *cli_handlers(size_t *ret_n);
 
+/* The absolute path, without "./" before it; ret_size is PATH_MAX at the most. False: it
+ * does not fit. */
+bool cli_path_here(const char *path, char *ret, size_t ret_size);
+
 /* The configuration file that holds for these options: --config, <--dir>/alknet.yaml,
  * /etc/alknet/alknet.yaml (root), <default data_dir>/alknet.yaml; "" when there
  * is none. CLI_OK or a status; then a message was written. */

@@ -199,8 +199,8 @@ static void put_way(struct look *l, const struct alk_conn *conn)
                   host_port, cli_transport_name(alk_conn_transport(conn)), ready,
                   alk_conn_auth(conn)->is_resumed ? ", resumed" : "", rtt);
     (void)fprintf(l->cli->out, "its clock    %s\n", time != NULL ? time : "");
-    (void)fprintf(l->cli->out, "operations   %s%zu that you may call: alknet ops NODE\n",
-                  has_more_operations(l) ? "more than " : "", operation_count(l));
+    (void)fprintf(l->cli->out, "operations   %s%zu that you may call: alknet ops %s\n",
+                  has_more_operations(l) ? "more than " : "", operation_count(l), l->caller.name);
 }
 
 static void put_hidden(struct look *l)

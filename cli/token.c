@@ -41,7 +41,7 @@ static int run_new(struct cli *cli, const struct cli_args *args)
 
 static bool token_rows(struct cli_table *table, struct yyjson_val *tokens)
 {
-    static const char *const head[] = {"PREFIX", "ID", "SCOPES", "EXPIRES", "CREATED"};
+    static const char *const head[] = {"PREFIX", "ID", "KIND", "SCOPES", "EXPIRES", "CREATED"};
     bool is_ok = cli_table_row(table, head);
     for (size_t i = 0; is_ok && i < yyjson_arr_size(tokens); i++) {
         struct yyjson_val *t = yyjson_arr_get(tokens, i);
@@ -51,7 +51,10 @@ static bool token_rows(struct cli_table *table, struct yyjson_val *tokens)
         cli_op_join(list, scopes, sizeof scopes);
         (void)snprintf(expires, sizeof expires, "%s%s", cli_op_text(t, "expires_at"),
                        is_old ? " (over)" : "");
-        const char *const cells[] = {cli_op_text(t, "prefix"), cli_op_text(t, "id"),
+        bool is_invitation = strcmp(cli_op_text(t, "purpose"), "invitation") == 0;
+        const char *const cells[] = {cli_op_text(t, "prefix"),
+                                     cli_op_text(t, "id"),
+                                     is_invitation ? "invitation" : "token",
                                      list == NULL ? "(all of the peer's)" : scopes,
                                      expires[0] == '\0' ? "never" : expires,
                                      cli_op_text(t, "created_at")};
@@ -63,7 +66,7 @@ static bool token_rows(struct cli_table *table, struct yyjson_val *tokens)
 static int run_list(struct cli *cli, const struct cli_args *args)
 {
     struct yyjson_doc *answer = NULL;
-    struct cli_table table = {.columns = 5};
+    struct cli_table table = {.columns = 6};
 
     int rc = cli_op_list(cli, args, "auth/token/list", "tokens", &answer);
     if (rc == CLI_OK && cli->is_json) {
@@ -87,7 +90,7 @@ static int run_revoke(struct cli *cli, const struct cli_args *args)
 }
 
 static const struct cli_opt new_opts[] = {
-    {.name = "id", .value = "ID", .help = "The peer that the token stands for."},
+    {.name = "id", .value = "ID", .is_needed = true, .help = "The peer that the token stands for."},
     {.name = "scope",
      .letter = 's',
      .value = "SCOPE",
@@ -117,8 +120,9 @@ static const struct cli_command token_new = {
 static const struct cli_command token_list = {
     .name = "list",
     .summary = "list the tokens, without their secrets",
-    .purpose = "Lists the tokens that were made with `token new`: prefix, peer, scopes, expiry. "
-               "Tokens that stand in the configuration are not listed.",
+    .purpose = "Lists the tokens that were made with `token new`, and the invitations that nobody "
+               "has accepted yet: prefix, peer, scopes, expiry. Tokens that stand in the "
+               "configuration are not listed.",
     .sets = {cli_state_opts, cli_json_opts},
     .examples = (const struct cli_example[]){{"alknet token list", "list them"}, {NULL, NULL}},
     .run = run_list};
@@ -126,7 +130,8 @@ static const struct cli_command token_list = {
 static const struct cli_command token_revoke = {
     .name = "revoke",
     .summary = "take a token back",
-    .purpose = "Removes a token. From then on it is refused, also by a node that runs.",
+    .purpose = "Removes a token, or an invitation. From then on it is refused, also by a node that "
+               "runs.",
     .sets = {cli_state_opts, cli_json_opts},
     .args = (const struct cli_arg[]){{"PREFIX", CLI_WORD,
                                       .help = "The 8 characters behind alk_, as `token list` shows "

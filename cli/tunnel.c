@@ -197,7 +197,14 @@ static bool start_listening(struct tunnel *t)
         quit(t, cli_fail_err(t->cli, err, NULL));
         return false;
     }
-    (void)fprintf(t->cli->out, "listening on %s\n", t->listener.name);
+    if (t->cli->is_json) {
+        struct yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        struct yyjson_mut_val *o = yyjson_mut_obj(doc);
+        bool is_ok = yyjson_mut_obj_add_str(doc, o, "listening", t->listener.name);
+        (void)cli_print_json(t->cli, doc, is_ok ? o : NULL);
+    } else {
+        (void)fprintf(t->cli->out, "listening on %s\n", t->listener.name);
+    }
     (void)fflush(t->cli->out);
     t->is_ready = true;
     return true;
@@ -422,6 +429,7 @@ static const struct cli_opt tunnel_opts[] = {
     {.name = "listen",
      .letter = 'l',
      .value = "WHERE",
+     .is_needed = true,
      .help = "ADDRESS:PORT, with port 0 for any free one, or unix:PATH for a socket that only you "
              "can use."},
     {.name = "max",
@@ -443,7 +451,7 @@ const struct cli_command cli_tunnel_command = {
         "connection to the node and makes it again when it is lost; streams over the lost one are "
         "reset. Over TCP each local connection gets a connection of its own. When it is ready it "
         "prints `listening on ...`.",
-    .sets = {tunnel_opts, cli_node_opts},
+    .sets = {tunnel_opts, cli_node_opts, cli_json_opts},
     .args = tunnel_args,
     .examples =
         (const struct cli_example[]){

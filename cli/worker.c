@@ -282,7 +282,9 @@ const struct cli_command cli_worker_command = {
                   .letter = 'o',
                   .value = "FILE",
                   .complete = CLI_FILE,
-                  .help = "The operations, in YAML."},
+                  .is_needed = true,
+                  .help = "The operations, in YAML: `operations:`, as in the section `services: "
+                          "call:` of a node's configuration."},
                  {.name = "user",
                   .value = "USER",
                   .help = "Started as root: run the programs as this user. Default: nobody."},

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What goes to a terminal: texts of others, and tables. */
+#include "cli.h"
+
+#include "support/check.h"
+
+#include <stdio.h>
+
+static void texts_keep_what_people_read_and_lose_what_terminals_obey(void **state)
+{
+    static const struct {
+        const char *in, *want;
+    } rows[] = {
+        {"", ""},
+        {"\"path\" is missing", "\"path\" is missing"},
+        {"z\xc3\xa4hlt \xe6\x97\xa5 \xf0\x9f\x98\x80",
+         "z\xc3\xa4hlt \xe6\x97\xa5 \xf0\x9f\x98\x80"},
+        {"a\\b", "a\\b"},
+        {"\x1b[31mred", "\\x1b[31mred"},
+        {"a\tb\nc\rd\x7f", "a\\tb\\nc\\x0dd\\x7f"},
+        {"\xc2\x9b"
+         "31m",
+         "\\xc2\\x9b31m"},                                         /* C1: CSI */
+        {"\xff\xc3", "\\xff\\xc3"},                                /* not UTF-8 */
+        {"user\xe2\x80\xaegnp.exe", "user\\xe2\\x80\\xaegnp.exe"}, /* right to left */
+        {"a\xe2\x80\x8b"
+         "b\xef\xbb\xbf",
+         "a\\xe2\\x80\\x8bb\\xef\\xbb\\xbf"},
+        {"\xe2\x80\xa6", "\xe2\x80\xa6"}, /* an ellipsis is no control */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[200];
+        cli_safe(alk_span_str(rows[i].in), text, sizeof text);
+        assert_string_equal(text, rows[i].want);
+    }
+}
+
+static void a_long_text_is_cut_and_says_so(void **state)
+{
+    static const uint8_t bad[300] = {0};
+    char text[64];
+    (void)state;
+    cli_safe(alk_span_str("0123456789abcdefghij"), text, sizeof text);
+    assert_string_equal(text, "0123456789abcdef...");
+    for (size_t size = 1; size < sizeof text; size++) {
+        memset(text, 'x', sizeof text);
+        cli_safe(alk_span(bad, sizeof bad), text, size);
+        assert_true(strlen(text) < size);
+    }
+}
+
+static void a_table_has_no_spaces_after_the_last_word(void **state)
+{
+    static const char *const rows[][3] = {
+        {"NAME", "B", "FROM"}, {"a", "bbb", ""}, {"caf\xc3\xa9", "", "x"}, {"", "", ""}};
+    struct cli_table table = {.columns = 3};
+    char *text = NULL;
+    size_t n = 0;
+    struct cli cli = {.out = open_memstream(&text, &n)};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_true(cli_table_row(&table, rows[i]));
+    }
+    cli_table_print(&cli, &table);
+    cli_table_free(&table);
+    (void)fclose(cli.out);
+    assert_string_equal(text, "NAME  B    FROM\n"
+                              "a     bbb\n"
+                              "caf\xc3\xa9       x\n"
+                              "\n");
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_keep_what_people_read_and_lose_what_terminals_obey),
+        cmocka_unit_test(a_long_text_is_cut_and_says_so),
+        cmocka_unit_test(a_table_has_no_spaces_after_the_last_word),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -7,8 +7,9 @@
 
 #include "cli.h"
 
-/* More than this many are no list of ours: a node that never ends it is not followed. */
-#define CLI_PAGES_MAX 1000
+/* More than this many, of a frame each, are no list of ours: a node that never ends it is
+ * not followed. */
+#define CLI_PAGES_MAX 256
 
 /* Asks with that input, an object's text. Returns a status, with the message written;
  * CLI_OK: *ret_doc is the caller's to free and *ret_output in it. */

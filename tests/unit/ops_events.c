@@ -64,6 +64,35 @@ static bool every_scope(void *ctx, const char *scope)
     return true;
 }
 
+static void who_comes_or_goes_between_events_of_one_topic_is_noticed(void **state)
+{
+    (void)state;
+    struct events_world w;
+    struct listener a = {0}, b = {0}, c = {0};
+    events_world_init(&w, NULL, NULL);
+    events_listen(&w, &a, "x.y");
+    events_publish(&w, "x.y", "1");
+    events_run(&w);
+    events_listen(&w, &b, "x.*");
+    events_publish(&w, "x.y", "2");
+    events_run(&w);
+    alk_event_sub_cancel(a.sub);
+    a.sub = NULL;
+    events_publish(&w, "x.y", "3");
+    events_publish(&w, "x.yy", "4");
+    events_publish(&w, "x.y", "5");
+    events_run(&w);
+    alk_event_sub_cancel(b.sub);
+    b.sub = NULL;
+    events_listen(&w, &c, "*.y");
+    events_publish(&w, "x.y", "6");
+    events_run(&w);
+    assert_string_equal(a.heard, "x.y=1 x.y=2 ");
+    assert_string_equal(b.heard, "x.y=2 x.y=3 x.yy=4 x.y=5 ");
+    assert_string_equal(c.heard, "x.y=6 ");
+    events_world_fini(&w);
+}
+
 static void no_end(void *ctx, const char *code, const char *message, uint64_t oldest)
 {
     (void)ctx;
@@ -695,6 +724,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_reaches_those_whose_pattern_matches),
+        cmocka_unit_test(who_comes_or_goes_between_events_of_one_topic_is_noticed),
         cmocka_unit_test(the_text_of_an_event_is_what_the_protocol_says),
         cmocka_unit_test(what_was_published_before_is_not_heard),
         cmocka_unit_test(a_loop_that_takes_no_posts_looks_for_itself),

@@ -101,6 +101,25 @@ static void a_call_is_answered_once_and_not_inside_start(void **state)
     ops_world_fini(&w);
 }
 
+static void a_call_that_is_begun_at_once_is_over_at_once(void **state)
+{
+    struct ops_world w;
+    struct ops_call c = {.full = 0}, bad = {.full = 0};
+    (void)state;
+    ops_world_init(&w, NULL);
+    ops_world_add(&w, add_op, NULL);
+    ops_start(&w, &c, NULL, "math/add", "{\"a\":2,\"b\":40}");
+    alk_request_begin(c.request);
+    assert_string_equal(c.heard, "={\"sum\":42}");
+    ops_start(&w, &bad, NULL, "math/add", "{\"a\":2}");
+    alk_request_begin(bad.request);
+    assert_memory_equal(bad.heard, "!INVALID_INPUT", 14);
+    ops_world_run(&w);
+    assert_int_equal(c.ends, 1);
+    assert_int_equal(bad.ends, 1);
+    ops_world_fini(&w);
+}
+
 static void requests_begin_in_the_order_of_starting(void **state)
 {
     struct ops_world w;
@@ -721,6 +740,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_may_end_after_the_registry_was_freed),
         cmocka_unit_test(a_call_is_answered_once_and_not_inside_start),
+        cmocka_unit_test(a_call_that_is_begun_at_once_is_over_at_once),
         cmocka_unit_test(requests_begin_in_the_order_of_starting),
         cmocka_unit_test(input_is_checked_and_the_mistakes_are_told),
         cmocka_unit_test(input_must_be_strict_json),

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The spawner by itself: whom it obeys, what it holds, what it leaves behind. */
+#include "core/host/channel.h"
+#include "core/host/spawn_msg.h"
 #include "core/host/spawner.h"
+#include "core/host/spawner_main.h"
 
 #include "support/host_handler.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -382,6 +386,69 @@ static void a_channel_is_descriptor_3_and_the_only_one_beside_0_1_2(void **state
     host_world_fini(&w);
 }
 
+/* --- channels that others hold, too ------------------------------------------------ */
+
+/* A spawner of its own that starts nothing: what it is asked for is refused at once. */
+static pid_t bare_spawner(struct alk_channel *ret)
+{
+    int fds[2];
+    check_err(alk_channel_pair(fds), ALK_OK);
+    pid_t pid = fork();
+    if (pid == 0) {
+        const struct alk_spawner_main m = {.fd = fds[1]};
+        alk_spawner_main(&m);
+    }
+    (void)close(fds[1]);
+    alk_channel_init(ret, NULL, fds[0], 65536);
+    return pid;
+}
+
+/* Turns of its loop: each answer is one, and what else waits has its turn between. */
+static void refuse_some(struct alk_channel *c)
+{
+    static uint8_t out[ALK_SPAWN_MSG_MAX], in[ALK_SPAWN_MSG_MAX];
+    struct alk_spawn_msg m = {.type = ALK_SPAWN_EXEC, .id = 7};
+    m.u.exec.words = ALK_LIT("/bin/true\0");
+    m.u.exec.argc = 1;
+    m.u.exec.cwd = m.u.exec.user = ALK_LIT("\0");
+    memset(m.u.exec.stdio, 255, sizeof m.u.exec.stdio);
+    for (int i = 0; i < 20; i++) {
+        struct alk_wr w = alk_wr(out, sizeof out);
+        struct pollfd p = {.fd = c->fd, .events = POLLIN};
+        struct alk_spawn_msg answer;
+        struct alk_span got;
+        size_t fd_count = 0;
+        check_err(alk_spawn_msg_write(&w, &m), ALK_OK);
+        check_err(alk_channel_send(c, alk_wr_span(&w), NULL, 0, true), ALK_OK);
+        assert_int_equal(poll(&p, 1, 60000), 1);
+        check_err(alk_channel_recv(c, in, sizeof in, NULL, &fd_count, &got), ALK_OK);
+        check_err(alk_spawn_msg_parse(got, 0, false, &answer), ALK_OK);
+        assert_int_equal(answer.type, ALK_SPAWN_FAILED);
+    }
+}
+
+static void a_channel_that_ends_is_forgotten_whoever_else_holds_it(void **state)
+{
+    uint8_t text[64];
+    struct alk_channel first;
+    const struct alk_spawn_msg attach = {.type = ALK_SPAWN_ATTACH};
+    int fds[2], status = 0;
+    (void)state;
+    pid_t pid = bare_spawner(&first);
+    check_err(alk_channel_pair(fds), ALK_OK);
+    int kept = dup(fds[1]);
+    struct alk_wr w = alk_wr(text, sizeof text);
+    check_err(alk_spawn_msg_write(&w, &attach), ALK_OK);
+    check_err(alk_channel_send(&first, alk_wr_span(&w), &fds[1], 1, true), ALK_OK);
+    refuse_some(&first); /* it has taken the channel */
+    (void)close(fds[0]);
+    refuse_some(&first); /* and has seen its end: epoll must not speak of it again */
+    alk_channel_fini(&first);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    (void)close(kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +462,7 @@ int main(void)
         cmocka_unit_test(exec_users_are_allowed),
         cmocka_unit_test(nothing_of_the_endpoint_leaks_into_spawner_and_hosts),
         cmocka_unit_test(it_loses_no_descriptors_over_many_programs),
+        cmocka_unit_test(a_channel_that_ends_is_forgotten_whoever_else_holds_it),
         cmocka_unit_test(it_dies_with_the_endpoint_and_takes_its_children_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -318,7 +318,10 @@ static void client_free(struct client *c)
         child_abandon(s, ALK_CONTAINER(l, struct child, in));
     }
     alk_list_remove(&c->in);
-    alk_channel_fini(&c->channel); /* closes what epoll watched */
+    /* A child that has not come to exec yet, or whoever sent the descriptor, may hold it
+     * too: to close ours alone would leave epoll watching. */
+    (void)epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->source.fd, NULL);
+    alk_channel_fini(&c->channel);
     alk_free(s->mem, c);
 }
 

@@ -59,7 +59,7 @@ static int read_text(struct call *c, const char *text)
     err = alk_json_parse(alk_buf_span(&c->input), &doc);
     yyjson_doc_free(doc);
     if (err != ALK_OK) {
-        return cli_fail(c->cli, CLI_USAGE, "the input is not JSON: %s", alk_err_text(err));
+        return cli_fail(c->cli, CLI_USAGE, "the input is not JSON%s", cli_json_fault(err));
     }
     return CLI_OK;
 }

@@ -289,15 +289,22 @@ int cli_caller_tell(struct cli_caller *c, const char *op, const struct cli_answe
     return status;
 }
 
-int cli_caller_get(struct cli_caller *c, const char *op, struct alk_span input,
-                   struct yyjson_doc **ret_doc)
+const char *cli_json_fault(alk_err err)
+{
+    return err == ALK_E_TOO_BIG ? " that a node takes: it is too deep, or has too many values"
+           : err == ALK_E_NOMEM ? ": out of memory"
+                                : "";
+}
+
+int cli_caller_get_of(struct cli_caller *c, const char *op, const char *about,
+                      struct alk_span input, struct yyjson_doc **ret_doc)
 {
     const struct alk_ask ask = {.struct_size = sizeof ask, .op = op, .input = input};
     struct cli_answer answer = {0};
 
     int rc = cli_caller_ask(c, &ask, &answer);
     if (rc == CLI_OK) {
-        rc = cli_caller_tell(c, op, &answer);
+        rc = cli_caller_tell(c, about, &answer);
     }
     if (rc == CLI_OK) {
         alk_err err = alk_json_parse(alk_buf_span(&answer.output), ret_doc);
@@ -305,4 +312,10 @@ int cli_caller_get(struct cli_caller *c, const char *op, struct alk_span input,
     }
     cli_answer_fini(&answer);
     return rc;
+}
+
+int cli_caller_get(struct cli_caller *c, const char *op, struct alk_span input,
+                   struct yyjson_doc **ret_doc)
+{
+    return cli_caller_get_of(c, op, op, input, ret_doc);
 }

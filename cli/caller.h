@@ -65,6 +65,8 @@ struct cli_answer {
     struct alk_buf details;
 };
 void cli_answer_fini(struct cli_answer *answer);
+/* What is wrong with a JSON text of the person's, to follow "... is not JSON". */
+const char *cli_json_fault(alk_err err);
 /* Starts a call; the answer stays where it is until it is over. */
 ALK_NODISCARD alk_err cli_caller_start(struct cli_caller *c, const struct alk_ask *ask,
                                        struct cli_answer *answer);
@@ -76,5 +78,8 @@ int cli_caller_tell(struct cli_caller *c, const char *op, const struct cli_answe
 /* Asks and tells; the output parsed. *ret_doc is the caller's to free. */
 int cli_caller_get(struct cli_caller *c, const char *op, struct alk_span input,
                    struct yyjson_doc **ret_doc);
+/* The same; what goes wrong is told of `about`, not of op. */
+int cli_caller_get_of(struct cli_caller *c, const char *op, const char *about,
+                      struct alk_span input, struct yyjson_doc **ret_doc);
 
 #endif

@@ -252,7 +252,8 @@ static int run_page(struct cli *cli, const struct cli_args *args, struct cli_cal
     (void)alk_buf_put_str(&input, "{\"name\":");
     (void)alk_buf_put_json(&input, alk_span_str(cli_value(args, 1)));
     (void)alk_buf_put_str(&input, "}");
-    int rc = cli_caller_get(caller, "services/schema", alk_buf_span(&input), &doc);
+    int rc = cli_caller_get_of(caller, "services/schema", cli_value(args, 1), alk_buf_span(&input),
+                               &doc);
     if (rc == CLI_OK && cli->is_json) {
         rc = print_json(cli, yyjson_doc_get_root(doc));
     } else if (rc == CLI_OK) {

@@ -50,8 +50,8 @@ static int check_json(struct publish *p, struct alk_span data)
     yyjson_doc_free(doc);
     return err == ALK_OK
                ? CLI_OK
-               : cli_fail(p->cli, CLI_USAGE, "the data of event %" PRIu64 " is not JSON: %s",
-                          p->sent + 1, alk_err_text(err));
+               : cli_fail(p->cli, CLI_USAGE, "the data of event %" PRIu64 " is not JSON%s",
+                          p->sent + 1, cli_json_fault(err));
 }
 
 static int start(struct publish *p, struct alk_span data, struct cli_answer *answer)

@@ -20,9 +20,9 @@ extern "C" {
  * comes once and last. NULL members are allowed, except opened and failed.
  *
  * With want_early `opened` may come before the node has answered (is_early in its
- * alk_conn_auth). Until the handshake is confirmed the other ways and the deadline
- * go on: `opened` may come again, with another connection, or `failed`, and is then
- * the last. The connection before that is gone, and its streams hear so. */
+ * alk_conn_auth). Until its part of the handshake has come the other ways and the
+ * deadline go on: `opened` may come again, with another connection, or `failed`, and
+ * is then the last. The connection before that is gone, and its streams hear so. */
 struct alk_client_calls {
     void (*opened)(void *ctx, struct alk_conn *conn);
     /* message: one sentence for a person, with what to do next. */

@@ -104,6 +104,7 @@ struct alk_conn {
     unsigned pending;
     bool is_early_open; /* opened before the handshake was confirmed */
     bool is_confirmed;
+    bool is_answered;   /* client, opened early: the node's part of the handshake is verified */
     bool is_closing;    /* ops->close was called or the peer closed */
     bool in_call;       /* a handler call is on the stack */
     unsigned resolving; /* questions to the provider that are under way; `end` waits */

@@ -47,6 +47,8 @@ struct tcp_only {
     int listener, udp;
     int back; /* UDP to the node */
     bool passes_udp;
+    bool is_answered; /* with only_answer: one came, and nothing goes to the node any more */
+    bool only_answer;
     struct sockaddr_storage who;
     socklen_t who_size;
     struct alk_watch *front_watch, *back_watch;
@@ -109,7 +111,7 @@ static void on_front(void *ctx, unsigned ready)
     t->who_size = sizeof t->who;
     while ((n = recvfrom(t->udp, buf, sizeof buf, MSG_DONTWAIT, (struct sockaddr *)&t->who,
                          &t->who_size)) >= 0) {
-        if (t->passes_udp) {
+        if (t->passes_udp && !(t->only_answer && t->is_answered)) {
             (void)send(t->back, buf, (size_t)n, 0);
         }
     }
@@ -123,6 +125,7 @@ static void on_back(void *ctx, unsigned ready)
     (void)ready;
     while ((n = recv(t->back, buf, sizeof buf, MSG_DONTWAIT)) >= 0) {
         if (t->passes_udp) {
+            t->is_answered = true;
             (void)sendto(t->udp, buf, (size_t)n, 0, (struct sockaddr *)&t->who, t->who_size);
         }
     }
@@ -506,6 +509,34 @@ static void an_early_connection_that_nobody_answers_gives_way_to_tcp(void **ctx)
     early_close(&e);
 }
 
+/* What was read of an answer cannot be taken back: no other way wins after it, however
+ * long the node goes unheard before the handshake is confirmed. */
+static void an_early_connection_that_was_answered_is_the_one(void **ctx)
+{
+    (void)ctx;
+    struct early e;
+    early_open(&e);
+    e.t.passes_udp = true;
+    e.t.only_answer = true;
+    e.t.is_answered = false;
+    dial(&e.c, &e.n, &e.o);
+    assert_true(e.c.was_early);
+    client_send(&e.c, ALK_LIT("x"), false);
+    while (e.c.received == 0) {
+        node_turn(&e.n, 100);
+    }
+    alk_time end = alk_loop_now(e.n.client) + 600 * ALK_MS; /* TCP would start after 250 */
+    while (alk_loop_now(e.n.client) < end) {
+        node_turn(&e.n, 50);
+    }
+    assert_int_equal(e.c.opens, 1);
+    assert_int_equal(alk_conn_transport(e.c.conn), ALK_TRANSPORT_QUIC);
+    e.t.only_answer = false;
+    client_echo(&e.c, ALK_LIT("still"));
+    client_close(&e.c);
+    early_close(&e);
+}
+
 static void an_early_connection_that_nobody_answers_has_a_deadline(void **ctx)
 {
     (void)ctx;
@@ -606,6 +637,7 @@ int main(void)
         cmocka_unit_test(wrong_options_are_told_at_once),
         cmocka_unit_test(sessions_are_resumed_early_and_from_files),
         cmocka_unit_test(an_early_connection_that_nobody_answers_gives_way_to_tcp),
+        cmocka_unit_test(an_early_connection_that_was_answered_is_the_one),
         cmocka_unit_test(an_early_connection_that_nobody_answers_has_a_deadline),
         cmocka_unit_test(an_early_connection_to_a_dead_port_is_told_at_once),
         cmocka_unit_test(an_early_connection_that_is_closed_ends_the_race),

@@ -171,7 +171,10 @@ static bool is_heard(const struct alk_attempt *a)
 static void on_auth_changed(void *state)
 {
     struct alk_attempt *a = state;
-    if (is_heard(a) && a->dial->state == ALK_DIAL_EARLY && alk_conn_auth(a->conn)->is_confirmed) {
+    /* Not only when it is confirmed: that may come long after the answer to early data, and
+     * what was read of that answer cannot be taken back for another way. */
+    bool is_answered = a->conn->is_answered || alk_conn_auth(a->conn)->is_confirmed;
+    if (is_heard(a) && a->dial->state == ALK_DIAL_EARLY && is_answered) {
         settle_on(a);
     }
 }

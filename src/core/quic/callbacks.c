@@ -126,6 +126,8 @@ static int client_done(ngtcp2_conn *nc, void *user)
     }
     if (c->is_open_raised) {
         alk_qconn_describe(c);
+        c->base.is_answered = true;
+        alk_conn_raise(&c->base, ALK_CONN_AUTH);
     }
     alk_qconn_open(c, false);
     return 0;
@@ -221,8 +223,7 @@ static int recv_stream_data(ngtcp2_conn *nc, uint32_t flags, int64_t id, uint64_
     if (s == NULL) {
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
-    bool is_over = c->q->memory > c->q->limits.memory ||
-                   c->memory > 2 * (size_t)c->conn_window;
+    bool is_over = c->q->memory > c->q->limits.memory || c->memory > 2 * (size_t)c->conn_window;
     if (is_over && n > 0) {
         shed_stream(c, s);
     }

@@ -169,6 +169,21 @@ static int offer_one(struct worker *w, struct cli_caller *caller, const char *na
     return rc;
 }
 
+static void tell_ready(struct worker *w)
+{
+    size_t n = alk_conf_count(alk_conf_get(w->conf, "operations"));
+
+    if (w->cli->is_json) {
+        struct yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        struct yyjson_mut_val *o = yyjson_mut_obj(doc);
+        bool is_ok = yyjson_mut_obj_add_uint(doc, o, "offering", n);
+        (void)cli_print_json(w->cli, doc, is_ok ? o : NULL);
+    } else {
+        (void)fprintf(w->cli->out, "offering %zu operation%s\n", n, n == 1 ? "" : "s");
+    }
+    (void)fflush(w->cli->out);
+}
+
 /* Serves until the connection ends. *ret_is_final: trying again would not help. */
 static int serve_once(struct worker *w, bool *ret_is_final)
 {
@@ -183,9 +198,7 @@ static int serve_once(struct worker *w, bool *ret_is_final)
     }
     if (rc == CLI_OK) {
         w->wait = WAIT_MIN;
-        (void)fprintf(w->cli->out, "offering %zu operations\n",
-                      alk_conf_count(alk_conf_get(w->conf, "operations")));
-        (void)fflush(w->cli->out);
+        tell_ready(w);
         rc = cli_caller_wait(&caller, &never);
         *ret_is_final = rc == CLI_REFUSED;
     }
@@ -289,7 +302,8 @@ const struct cli_command cli_worker_command = {
                   .value = "USER",
                   .help = "Started as root: run the programs as this user. Default: nobody."},
                  {.name = "once", .help = "End with the connection instead of coming back."},
-                 {.name = NULL}}},
+                 {.name = NULL}},
+             cli_json_opts},
     .args =
         (const struct cli_arg[]){
             {"NODE", CLI_NODE, .help = "The node: alknet://KEY@HOST:PORT, HOST:PORT or a name."},

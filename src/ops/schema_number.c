@@ -205,8 +205,11 @@ bool alk_schema_count(yyjson_val *v, uint64_t *ret)
         return w.sign >= 0;
     }
     double d = unsafe_yyjson_get_real(v);
-    *ret = d >= TWO_64 ? UINT64_MAX : (uint64_t)fabs(d);
-    return d >= 0;
+    if (d < 0) {
+        return false; /* of any size, so it must not be converted */
+    }
+    *ret = d >= TWO_64 ? UINT64_MAX : (uint64_t)d;
+    return true;
 }
 
 void alk_schema_number_text(yyjson_val *v, char dst[SCHEMA_NUMBER_SIZE])

@@ -32,6 +32,7 @@ static void a_schema_that_cannot_run_is_refused_with_its_place(void **state)
         {"{\"minimum\":\"1\"}", "/minimum must be a number"},
         {"{\"multipleOf\":0}", "/multipleOf must be a number above 0"},
         {"{\"maxLength\":-1}", "/maxLength must be a whole number, 0 or more"},
+        {"{\"maxItems\":-1e34}", "/maxItems must be a whole number, 0 or more"},
         {"{\"minItems\":1.5}", "/minItems must be a whole number, 0 or more"},
         {"{\"minContains\":\"x\"}", "/minContains must be a whole number, 0 or more"},
         {"{\"uniqueItems\":1}", "/uniqueItems must be true or false"},

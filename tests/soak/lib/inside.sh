@@ -40,6 +40,24 @@ try_line() {
     esac
 }
 
+# The line for git, with a repository that the first push makes.
+try_git() {
+    url=$(sed -n 's#^  alknet/git  *git clone \(.*\)/REPOSITORY$#\1#p' /run.log)/try
+    [ "$url" != /try ] || { echo "no line for alknet/git"; exit 1; }
+    mkdir /try.git /try
+    git init -q -b main /try.git/from
+    (
+        eval "$(sed -n 's#^In a second shell, here: *##p' /run.log)" # PATH and NODE
+        [ "$url" = "$NODE/try" ]
+        cd /try.git/from
+        git -c user.name=me -c user.email=me@example.org commit -q --allow-empty -m first
+        timeout 60 git push -q "$url" main
+        echo "\$ git clone $url"
+        timeout 60 git clone -q "$url" /try
+        [ "$(git -C /try rev-parse HEAD)" = "$(git rev-parse main)" ]
+    ) || { echo "failed: git clone $url"; exit 1; }
+}
+
 echo "== make run"
 began=$(date +%s)
 start_node
@@ -49,6 +67,7 @@ printed . | grep -v ' demo/sftp$' >/lines
 while read -r line; do
     try_line "$line"
 done </lines
+try_git
 stop_node
 echo "$(($(date +%s) - began)) s"
 

@@ -16,15 +16,15 @@ static uint64_t load_le64(const uint8_t *p)
     return v;
 }
 
-/* The last n bytes, fewer than eight, of a text of `all`. */
-static uint64_t load_tail(const uint8_t *end, size_t n, size_t all)
+/* The last n bytes of a text, fewer than eight. An empty one may have no address. */
+static uint64_t load_tail(struct alk_span s, size_t n)
 {
     uint64_t v = 0;
-    if (n > 0 && all >= 8) {
-        return load_le64(end - 8) >> (64 - 8 * n);
+    if (n > 0 && s.n >= 8) {
+        return load_le64(s.p + s.n - 8) >> (64 - 8 * n);
     }
-    for (size_t i = n; i > 0; i--) {
-        v = v << 8 | end[-(ptrdiff_t)(n - i) - 1];
+    for (size_t i = 1; i <= n; i++) {
+        v = v << 8 | s.p[s.n - i];
     }
     return v;
 }
@@ -61,7 +61,7 @@ uint64_t alk_siphash(const uint64_t seed[static 2], struct alk_span s)
         sip_round(v);
         v[0] ^= m;
     }
-    uint64_t last = (uint64_t)(s.n & 0xff) << 56 | load_tail(s.p + s.n, s.n - whole, s.n);
+    uint64_t last = (uint64_t)(s.n & 0xff) << 56 | load_tail(s, s.n - whole);
     v[3] ^= last;
     sip_round(v);
     v[0] ^= last;

@@ -542,7 +542,7 @@ static bool counts(struct ops_world *w, const char *line)
 
 static void requests_are_counted_by_what_their_callers_heard(void **state)
 {
-    struct alk_ops_options options = {.struct_size = sizeof options, .timeout_ms = 3};
+    struct alk_ops_options options = {.struct_size = sizeof options, .timeout_ms = 300};
     struct ops_world w;
     struct slow s = {.ends_in_cancelled = true};
     struct ops_call c = {.full = 0};

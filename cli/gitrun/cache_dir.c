@@ -139,7 +139,7 @@ static bool name_of_repository(char ret[static 33])
         return false;
     }
     (void)snprintf(text, sizeof text, "%s %llu %llu", path, (unsigned long long)st.st_dev,
-                     (unsigned long long)st.st_ino);
+                   (unsigned long long)st.st_ino);
     free(path);
     (void)crypto_hash_sha256(hash, (const uint8_t *)text, strlen(text));
     return alk_hex(alk_span(hash, 16), ret, 33);

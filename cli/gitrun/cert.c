@@ -53,8 +53,10 @@ static const char *nonce_problem(void)
     return "the nonce of the certificate was not made for this push";
 }
 
-/* What stands in the way of believing it; NULL: nothing. */
-static const char *problem_of(struct alk_span text, struct alk_key_names *ret)
+/* What stands in the way of believing it; NULL: nothing. git runs commands that come beside
+ * a certificate together with those in it, so the two lists are compared here. */
+static const char *problem_of(struct alk_span text, struct alk_span lines,
+                              struct alk_key_names *ret)
 {
     struct alk_git_pushcert cert;
     alk_err err = alk_git_pushcert_parse(text, &cert);
@@ -70,6 +72,9 @@ static const char *problem_of(struct alk_span text, struct alk_key_names *ret)
     }
     if (!alk_span_is(cert.nonce, env("GIT_PUSH_CERT_NONCE"))) {
         return "the nonce of the certificate was not made for this push";
+    }
+    if (!alk_span_equal(cert.commands, lines)) {
+        return "the certificate does not name what is pushed";
     }
     if (!alk_git_pushee_is(cert.pushee, alk_span_str(env("ALKNET_GIT_REPO")),
                            alk_span_str(env("ALKNET_GIT_KEY")))) {
@@ -89,7 +94,7 @@ void gh_put_names(struct alk_buf *b, const char *word, const struct alk_key_name
     }
 }
 
-void gh_cert_check(void)
+void gh_cert_check(struct alk_span lines)
 {
     struct alk_key_names names = {.count = 0};
     struct alk_buf text, message;
@@ -98,7 +103,7 @@ void gh_cert_check(void)
     if (!gh_cert_read(&text)) {
         return;
     }
-    const char *problem = problem_of(alk_buf_span(&text), &names);
+    const char *problem = problem_of(alk_buf_span(&text), lines, &names);
     if (problem != NULL) {
         gh_decline(problem);
     }

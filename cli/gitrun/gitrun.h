@@ -83,8 +83,9 @@ int gh_memory_file(struct alk_span text);
 bool gh_capture(const char *const *argv, struct alk_span input, struct alk_buf *ret);
 /* The certificate of this push; false: it has none. ret: fini in any case. */
 bool gh_cert_read(struct alk_buf *ret);
-/* Declines the push when it has a certificate that is not right. */
-void gh_cert_check(void);
+/* Declines the push when it has a certificate that is not right; lines: "old new ref" LF of
+ * all refs that it would change. */
+void gh_cert_check(struct alk_span lines);
 /* Appends the certificate to the repository's file of them. */
 void gh_cert_keep(void);
 /* Declines the push when a commit on a protected ref is not signed. */

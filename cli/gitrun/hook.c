@@ -121,7 +121,7 @@ int gh_pre_receive(void)
         gh_decline(why);
     }
     has_begun = true;
-    gh_cert_check();
+    gh_cert_check(alk_buf_span(&lines));
     gh_tell_refs(alk_buf_span(&lines));
     if (!gh_ask(ALK_LIT("check"), "ok", text, sizeof text, &why)) {
         gh_decline(why);

@@ -72,7 +72,7 @@ void gh_env_hook(const struct gh_options *o);
 /* Directory of this program's file, without a slash at its end. */
 const char *gh_own_dir(void);
 
-/* --- for hooks: hook.c, capture.c, cert.c, signed.c ------------------------------------- */
+/* --- for hooks: hook.c, capture.c, cert.c, symref.c, signed.c --------------------------- */
 
 /* Refuses the push: the text is for the pusher. */
 noreturn void gh_decline(const char *text);
@@ -86,6 +86,8 @@ bool gh_cert_read(struct alk_buf *ret);
 /* Declines the push when it has a certificate that is not right; lines: "old new ref" LF of
  * all refs that it would change. */
 void gh_cert_check(struct alk_span lines);
+/* Declines the push when it would change a ref by way of a symbolic one. */
+void gh_symref_check(struct alk_span lines);
 /* Appends the certificate to the repository's file of them. */
 void gh_cert_keep(void);
 /* Declines the push when a commit on a protected ref is not signed. */

@@ -126,6 +126,7 @@ int gh_pre_receive(void)
     if (!gh_ask(ALK_LIT("check"), "ok", text, sizeof text, &why)) {
         gh_decline(why);
     }
+    gh_symref_check(alk_buf_span(&lines));
     gh_signed_check(alk_buf_span(&lines));
     int rc = run_own("pre-receive", alk_buf_span(&lines));
     alk_buf_fini(&lines);

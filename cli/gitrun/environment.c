@@ -53,6 +53,7 @@ void gh_env_base(const struct gh_options *o)
         {"GIT_ATTR_NOSYSTEM", "1"},
         {"GIT_TERMINAL_PROMPT", "0"},
         {"GIT_NO_LAZY_FETCH", "1"},
+        {"GIT_NO_REPLACE_OBJECTS", "1"}, /* refs/replace/ can be pushed: an id means itself */
         {"GIT_ASKPASS", "/bin/false"},
         {"SSH_ASKPASS", "/bin/false"},
         {"GIT_EDITOR", "/bin/false"},

@@ -176,7 +176,6 @@ void gh_signed_check(struct alk_span lines)
     alk_buf_init(&p.revisions, NULL, REFS_MAX);
     add_pushed(&p, lines);
     if (p.has_work) {
-        (void)setenv("GIT_NO_REPLACE_OBJECTS", "1", 1); /* a push can bring replacements */
         add_old(&p);
         list_commits(&p, &ids);
         alk_buf_init(&objects, NULL, OBJECTS_MAX);

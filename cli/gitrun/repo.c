@@ -136,29 +136,49 @@ static bool is_fit(const struct gh_options *o, char *why, size_t why_size)
     return has_fit_config(why, why_size);
 }
 
-enum gh_found gh_repo_enter(const struct gh_options *o, struct alk_span path, bool has_suffix)
+static bool is_no_folder(const char *name)
 {
-    struct alk_git_repopath p;
-    char dir[ALK_GIT_REPO_DIR_SIZE], why[256] = "";
+    return exists(name) && !is_there(name, S_IFDIR);
+}
+
+/* The working directory holds repositories of others. Who may make those needs no right to
+ * its own name, so only what he cannot put there counts: files, and names with a dot. */
+static bool is_folder(void)
+{
+    return !is_no_folder("HEAD") && !is_no_folder("config") && !exists(".git");
+}
+
+/* Makes the directory the working directory. False: there is none, or no repository. */
+static bool enter_one(struct alk_tree *root, const char *dir)
+{
     int fd = -1;
-    if (alk_git_repopath_parse(path, &p) != ALK_OK) {
-        return GH_MISSING;
-    }
-    p.has_suffix = has_suffix;
-    struct alk_tree *root = open_root(o);
-    for (unsigned i = 0; fd < 0 && alk_git_repopath_dir(&p, i, dir); i++) {
-        if (alk_tree_at(root, alk_span_str(dir), O_RDONLY | O_DIRECTORY, &fd) != ALK_OK) {
-            fd = -1;
-        }
-    }
-    alk_tree_unref(root);
-    if (fd < 0) {
-        return GH_MISSING;
+    if (alk_tree_at(root, alk_span_str(dir), O_RDONLY | O_DIRECTORY, &fd) != ALK_OK) {
+        return false;
     }
     if (fchdir(fd) != 0) {
         gh_die("%s: %s", dir, strerror(errno));
     }
     (void)close(fd);
+    return !is_folder();
+}
+
+enum gh_found gh_repo_enter(const struct gh_options *o, struct alk_span path, bool has_suffix)
+{
+    struct alk_git_repopath p;
+    char dir[ALK_GIT_REPO_DIR_SIZE], why[256] = "";
+    bool is_found = false;
+    if (alk_git_repopath_parse(path, &p) != ALK_OK) {
+        return GH_MISSING;
+    }
+    p.has_suffix = has_suffix;
+    struct alk_tree *root = open_root(o);
+    for (unsigned i = 0; !is_found && alk_git_repopath_dir(&p, i, dir); i++) {
+        is_found = enter_one(root, dir);
+    }
+    alk_tree_unref(root);
+    if (!is_found) {
+        return GH_MISSING;
+    }
     if (!is_fit(o, why, sizeof why)) {
         (void)fprintf(stderr, "%s is not served: %s\n", dir, why);
         return GH_UNFIT;
@@ -168,12 +188,23 @@ enum gh_found gh_repo_enter(const struct gh_options *o, struct alk_span path, bo
 
 /* --- making one -------------------------------------------------------------------------- */
 
+/* Is there a repository? A directory of the name HEAD may be a folder of others. */
+static alk_err look_for_head(struct alk_tree *root, struct alk_span dir)
+{
+    char head[ALK_GIT_REPO_DIR_SIZE + 8];
+    struct alk_tree_stat st;
+    int n = snprintf(head, sizeof head, ALK_SPAN_FMT "/HEAD", ALK_SPAN_ARG(dir));
+    if (n < 0 || (size_t)n >= sizeof head) {
+        return ALK_E_TOO_BIG;
+    }
+    ALK_TRY(alk_tree_stat(root, alk_span(head, (size_t)n), &st));
+    return st.type == ALK_TREE_DIR ? ALK_E_NOENT : ALK_OK;
+}
+
 /* The directories above it; none of them may be a repository itself. */
 static alk_err make_parents(struct alk_tree *root, struct alk_span name)
 {
     for (size_t i = 0; i < name.n; i++) {
-        char head[ALK_GIT_REPO_DIR_SIZE + 8];
-        struct alk_tree_stat st;
         if (name.p[i] != '/') {
             continue;
         }
@@ -181,9 +212,7 @@ static alk_err make_parents(struct alk_tree *root, struct alk_span name)
         if (err != ALK_OK && err != ALK_E_EXISTS) {
             return err;
         }
-        int n =
-            snprintf(head, sizeof head, ALK_SPAN_FMT "/HEAD", ALK_SPAN_ARG(alk_span_head(name, i)));
-        if (n < 0 || alk_tree_stat(root, alk_span(head, (size_t)n), &st) != ALK_E_NOENT) {
+        if (look_for_head(root, alk_span_head(name, i)) != ALK_E_NOENT) {
             return ALK_E_FORBIDDEN;
         }
     }
@@ -290,7 +319,6 @@ alk_err gh_repo_delete(const struct gh_options *o, struct alk_span path)
     char dir[ALK_GIT_REPO_DIR_SIZE], last[ALK_TREE_NAME_MAX + 1], tmp[64];
     int parent = -1, opened = -1;
     uint64_t number = 0;
-    struct alk_tree_stat st;
     ALK_TRY(alk_git_repopath_parse(path, &p));
     if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) {
         return ALK_E_IO;
@@ -298,9 +326,7 @@ alk_err gh_repo_delete(const struct gh_options *o, struct alk_span path)
     struct alk_tree *root = open_root(o);
     alk_err err = ALK_E_NOENT;
     for (unsigned i = 0; err == ALK_E_NOENT && alk_git_repopath_dir(&p, i, dir); i++) {
-        char head[sizeof dir + 8];
-        (void)snprintf(head, sizeof head, "%s/HEAD", dir); /* no directory of others */
-        err = alk_tree_stat(root, alk_span_str(head), &st);
+        err = look_for_head(root, alk_span_str(dir));
     }
     if (err == ALK_OK) {
         err = alk_tree_parent(root, alk_span_str(dir), &parent, last);

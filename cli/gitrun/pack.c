@@ -35,6 +35,7 @@ struct pack {
     int fd;           /* the entry */
     uint64_t written; /* bytes of the pack in the entry */
     uint64_t sent;    /* to our client */
+    bool is_full;     /* the disk takes no more of it */
 };
 
 static void read_input(struct alk_buf *ret)
@@ -177,6 +178,23 @@ static void give_up(struct pack *p, enum state state)
     (void)flock(p->fd, LOCK_UN);
 }
 
+/* Past the entry, for which there is no room: what our client lacks of it, then the piece. */
+static void pass_piece(struct pack *p, struct alk_span piece)
+{
+    send_rest(p);
+    while (piece.n > 0) {
+        ssize_t n = write(STDOUT_FILENO, piece.p, piece.n);
+        if (n < 0 && errno != EINTR) {
+            gh_exit(1); /* nobody reads any more */
+        }
+        piece = alk_span_tail(piece, n < 0 ? 0 : (size_t)n);
+    }
+    (void)fcntl(STDOUT_FILENO, F_SETFL, O_NONBLOCK);
+    (void)ftruncate(p->fd, sizeof(struct header));
+    p->written = p->sent = 0;
+    p->is_full = true;
+}
+
 /* One piece from git into the entry. False: its output is over. */
 static bool take_some(struct pack *p, int from)
 {
@@ -189,10 +207,11 @@ static bool take_some(struct pack *p, int from)
         return false;
     }
     off_t at = (off_t)(sizeof(struct header) + p->written);
-    if (pwrite(p->fd, bytes, (size_t)n, at) != n) {
-        gh_die("the entry cannot be written");
+    if (pwrite(p->fd, bytes, (size_t)n, at) == n) {
+        p->written += (uint64_t)n;
+    } else {
+        pass_piece(p, alk_span(bytes, (size_t)n));
     }
-    p->written += (uint64_t)n;
     return true;
 }
 
@@ -219,7 +238,7 @@ static bool relay(struct pack *p, int from)
             }
             is_over = !take_some(p, from);
         }
-        if (!is_large && p->written > p->entry_max - STEP) {
+        if (!is_large && (p->is_full || p->written > p->entry_max - STEP)) {
             is_large = true;
             give_up(p, TOO_LARGE);
         }

@@ -8,6 +8,7 @@
 #include "core/store/tree_impl.h"
 #include "git/repoconf.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,9 +16,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#define LINES_MAX ((size_t)4096) /* bytes of objects/info/alternates */
+#define LINES_MAX    ((size_t)4096) /* bytes of objects/info/alternates */
+#define LEFTOVER_AGE 3600           /* seconds */
 
 static struct alk_tree *open_root(const struct gh_options *o)
 {
@@ -254,6 +257,26 @@ static void remove_leftovers(int parent, const char *name)
     }
 }
 
+/* What a create or delete that was killed has left in this directory. One that is at work
+ * loses nothing: what it makes is newer, and what it takes away it would remove itself. */
+static void remove_old(int parent)
+{
+    int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *e;
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        struct stat st;
+        if (alk_tree_is_tmp(alk_span_str(e->d_name)) &&
+            fstatat(parent, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
+            time(NULL) - st.st_mtime > LEFTOVER_AGE) {
+            remove_leftovers(parent, e->d_name);
+        }
+    }
+    if (d != NULL) {
+        (void)closedir(d);
+    }
+}
+
 static alk_err init_beside(const struct gh_options *o, int parent, const char *name)
 {
     char tmp[64];
@@ -306,6 +329,9 @@ alk_err gh_repo_create(const struct gh_options *o, struct alk_span path)
         opened = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         err = opened < 0 ? alk_file_err(errno) : init_beside(o, opened, last);
     }
+    if (opened >= 0) {
+        remove_old(opened);
+    }
     close_both(opened, parent);
     alk_tree_unref(root);
     return err;
@@ -339,6 +365,7 @@ alk_err gh_repo_delete(const struct gh_options *o, struct alk_span path)
     }
     if (err == ALK_OK) {
         remove_leftovers(opened, tmp);
+        remove_old(opened);
     }
     close_both(opened, parent);
     alk_tree_unref(root);

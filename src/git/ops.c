@@ -31,6 +31,7 @@ struct job {
     struct alk_request *request; /* NULL: cancelled */
     struct alk_run *run;         /* NULL: over */
     bool is_anonymous;
+    bool runs_on; /* what it has begun it also ends, whether or not somebody still waits */
     void (*answer)(struct job *job, struct alk_span output);
     struct alk_buf output;
     char words[WORDS_MAX][1200];
@@ -135,7 +136,7 @@ static void on_cancelled(void *ctx, struct alk_request *r)
     struct job *job = ctx;
     job->request = NULL;
     alk_request_fail(r, ALK_OPS_ABORTED, NULL);
-    if (job->run != NULL) {
+    if (job->run != NULL && !job->runs_on) {
         struct alk_run *run = job->run;
         job->run = NULL;
         alk_run_cancel(run);
@@ -340,6 +341,7 @@ static void create(void *ctx, struct alk_request *r)
     struct job *job = job_new(ctx, r, answer_nothing);
     if (job != NULL) {
         put_common(job, "create", p.name);
+        job->runs_on = true;
         put(job, "--branch=%s", job->settings->branch);
         start(job);
     }
@@ -354,6 +356,7 @@ static void delete_one(void *ctx, struct alk_request *r)
     struct job *job = job_new(ctx, r, answer_nothing);
     if (job != NULL) {
         put_common(job, "delete", p.name);
+        job->runs_on = true;
         start(job);
     }
 }

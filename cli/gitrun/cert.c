@@ -53,6 +53,20 @@ static const char *nonce_problem(void)
     return "the nonce of the certificate was not made for this push";
 }
 
+/* Somebody else could have been given it as the certificate of a push to a node of his own,
+ * and hand it on here: where nobody is known but by it, it must say that it is for this node. */
+static bool is_for_this_node(struct alk_span pushee)
+{
+    const char *list = getenv("ALKNET_GIT_ALONE");
+    struct alk_span key = alk_span_str(env("ALKNET_GIT_KEY"));
+    struct alk_span rest = alk_span_str(list == NULL ? "" : list);
+    bool is_it = list == NULL || alk_git_pushee_is_at(pushee, (struct alk_span){0}, key);
+    while (!is_it && rest.n > 0) {
+        is_it = alk_git_pushee_is_at(pushee, alk_span_cut(&rest, ' '), key);
+    }
+    return is_it;
+}
+
 /* What stands in the way of believing it; NULL: nothing. git runs commands that come beside
  * a certificate together with those in it, so the two lists are compared here. */
 static const char *problem_of(struct alk_span text, struct alk_span lines,
@@ -79,6 +93,9 @@ static const char *problem_of(struct alk_span text, struct alk_span lines,
     if (!alk_git_pushee_is(cert.pushee, alk_span_str(env("ALKNET_GIT_REPO")),
                            alk_span_str(env("ALKNET_GIT_KEY")))) {
         return "the certificate was made for another repository";
+    }
+    if (!is_for_this_node(cert.pushee)) {
+        return "the certificate does not name this node: push to the address that it is known by";
     }
     if (alk_git_sshsig_check(NULL, cert.signature, &cert.signed_text, 1, ret) != ALK_OK) {
         return "the signature of the certificate is not good";

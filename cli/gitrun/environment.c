@@ -84,23 +84,32 @@ void gh_env_base(const struct gh_options *o)
     }
 }
 
-void gh_env_hook(const struct gh_options *o)
+/* Separated by spaces, which none of them holds. */
+static void put_list(const char *name, const char *const *words, size_t count)
 {
     struct alk_buf list;
+    alk_buf_init(&list, NULL, 32768);
+    for (size_t i = 0; i < count; i++) {
+        (void)alk_buf_printf(&list, "%s%s", i == 0 ? "" : " ", words[i]);
+    }
+    put(name, alk_buf_cstr(&list));
+    if (list.err != ALK_OK) {
+        gh_die("out of memory");
+    }
+    alk_buf_fini(&list);
+}
+
+void gh_env_hook(const struct gh_options *o)
+{
     put("ALKNET_GIT_REPO", o->repo);
     put("ALKNET_GIT_PROGRAM", o->git);
     if (o->key != NULL) {
         put("ALKNET_GIT_KEY", o->key);
     }
-    alk_buf_init(&list, NULL, 32768);
-    for (size_t i = 0; i < o->require_count; i++) { /* a pattern holds no space */
-        (void)alk_buf_printf(&list, "%s%s", i == 0 ? "" : " ", o->require_signed[i]);
+    put_list("ALKNET_GIT_REQUIRE_SIGNED", o->require_signed, o->require_count);
+    if (o->is_alone) {
+        put_list("ALKNET_GIT_ALONE", o->addresses, o->address_count);
     }
-    put("ALKNET_GIT_REQUIRE_SIGNED", alk_buf_cstr(&list));
-    if (list.err != ALK_OK) {
-        gh_die("out of memory");
-    }
-    alk_buf_fini(&list);
     if (o->has_hooks) {
         put("ALKNET_GIT_HOOKS", "1");
     }

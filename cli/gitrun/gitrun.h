@@ -26,12 +26,13 @@
 struct gh_options {
     const char *root, *git, *branch, *denied, *key;
     const char *service, *repo, *signed_push;
-    const char *alternates[GH_LIST_MAX], *require_signed[GH_LIST_MAX];
-    size_t alternate_count, require_count;
+    const char *alternates[GH_LIST_MAX], *require_signed[GH_LIST_MAX], *addresses[GH_LIST_MAX];
+    size_t alternate_count, require_count, address_count;
     uint64_t version, max_pack, memory, cache_size, cache_age;
     uint64_t skip, limit; /* of lists */
     const char *ref;      /* of refs: where they begin; of log: where it does */
     bool has_suffix, has_hooks, creates;
+    bool is_alone; /* nobody is known but by a certificate, which must name this node */
 };
 /* Ends the process with a message when something is unknown. */
 void gh_options_read(int argc, char **argv, struct gh_options *ret);

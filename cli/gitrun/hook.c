@@ -59,8 +59,9 @@ static void read_lines(struct alk_buf *ret)
 /* They are git's affair alone: nothing of ours is left to them. */
 static void forget_node(void)
 {
-    static const char *const names[] = {"ALKNET_GIT_REPO", "ALKNET_GIT_PROGRAM", "ALKNET_GIT_KEY",
-                                        "ALKNET_GIT_REQUIRE_SIGNED", "ALKNET_GIT_HOOKS"};
+    static const char *const names[] = {"ALKNET_GIT_REPO",  "ALKNET_GIT_PROGRAM",
+                                        "ALKNET_GIT_KEY",   "ALKNET_GIT_REQUIRE_SIGNED",
+                                        "ALKNET_GIT_ALONE", "ALKNET_GIT_HOOKS"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)unsetenv(names[i]);
     }

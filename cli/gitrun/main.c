@@ -107,8 +107,10 @@ static bool take_flag(const char *word, struct gh_options *o)
     struct {
         const char *name;
         bool *at;
-    } const flags[] = {
-        {"--suffix", &o->has_suffix}, {"--hooks", &o->has_hooks}, {"--create", &o->creates}};
+    } const flags[] = {{"--suffix", &o->has_suffix},
+                       {"--hooks", &o->has_hooks},
+                       {"--create", &o->creates},
+                       {"--alone", &o->is_alone}};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         if (strcmp(word, flags[i].name) == 0) {
             *flags[i].at = true;
@@ -124,7 +126,8 @@ void gh_options_read(int argc, char **argv, struct gh_options *ret)
     for (int i = 0; i < argc; i++) {
         if (!take_text(argv[i], &o) && !take_number(argv[i], &o) && !take_flag(argv[i], &o) &&
             !take_list(argv[i], "alternates", o.alternates, &o.alternate_count) &&
-            !take_list(argv[i], "require-signed", o.require_signed, &o.require_count)) {
+            !take_list(argv[i], "require-signed", o.require_signed, &o.require_count) &&
+            !take_list(argv[i], "address", o.addresses, &o.address_count)) {
             gh_die("what is %s?", argv[i]);
         }
     }

@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "git/proto/repopath.h"
 
+#define DEFAULT_PORT ":4433" /* of an address that names none */
+
 /* Once, as for a request. */
 static bool decode(struct alk_span in, char *dst, size_t size, size_t *ret_n)
 {
@@ -27,21 +29,49 @@ static bool decode(struct alk_span in, char *dst, size_t size, size_t *ret_n)
     return true;
 }
 
-bool alk_git_pushee_is(struct alk_span pushee, struct alk_span name, struct alk_span key)
+/* alknet://[key@]host[:port]/path, taken apart. False: not that. */
+static bool split(struct alk_span pushee, struct alk_span *key, struct alk_span *host,
+                  struct alk_span *path)
 {
-    char path[ALK_GIT_REPO_DIR_SIZE + 2];
-    size_t n = 0;
-    struct alk_git_repopath p;
     if (!alk_span_starts(pushee, ALK_LIT("alknet://"))) {
         return false;
     }
-    struct alk_span rest = alk_span_tail(pushee, 9);
-    struct alk_span host = alk_span_cut(&rest, '/');
-    size_t at = alk_span_find(host, '@');
-    if (at < host.n && !alk_span_equal(alk_span_head(host, at), key)) {
+    *path = alk_span_tail(pushee, 9);
+    *host = alk_span_cut(path, '/');
+    size_t at = alk_span_find(*host, '@');
+    *key = (struct alk_span){0};
+    if (at < host->n) {
+        *key = alk_span_head(*host, at);
+        *host = alk_span_tail(*host, at + 1);
+        return key->n > 0 && host->n > 0;
+    }
+    return host->n > 0;
+}
+
+bool alk_git_pushee_is(struct alk_span pushee, struct alk_span name, struct alk_span key)
+{
+    char text[ALK_GIT_REPO_DIR_SIZE + 2];
+    size_t n = 0;
+    struct alk_git_repopath p;
+    struct alk_span its_key, host, path;
+    return split(pushee, &its_key, &host, &path) &&
+           (its_key.n == 0 || alk_span_equal(its_key, key)) &&
+           decode(path, text, sizeof text, &n) &&
+           alk_git_repopath_parse(alk_span(text, n), &p) == ALK_OK &&
+           alk_span_equal(alk_span(p.name, p.n), name);
+}
+
+bool alk_git_pushee_is_at(struct alk_span pushee, struct alk_span address, struct alk_span key)
+{
+    struct alk_span its_key, host, path;
+    if (!split(pushee, &its_key, &host, &path)) {
         return false;
     }
-    return host.n > 0 && decode(rest, path, sizeof path, &n) &&
-           alk_git_repopath_parse(alk_span(path, n), &p) == ALK_OK &&
-           alk_span_equal(alk_span(p.name, p.n), name);
+    if (its_key.n > 0) {
+        return alk_span_equal(its_key, key);
+    }
+    size_t n = address.n - host.n;
+    return alk_span_equal_nocase(host, address) ||
+           (host.n < address.n && alk_span_equal_nocase(host, alk_span_head(address, host.n)) &&
+            alk_span_equal(alk_span_tail(address, address.n - n), ALK_LIT(DEFAULT_PORT)));
 }

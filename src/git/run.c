@@ -50,6 +50,10 @@ static void put_push(struct words *w, const struct alk_git_session *s)
     if (s->service->endpoint != NULL) {
         put(w, "--key=%s", alk_endpoint_key(s->service->endpoint));
     }
+    if (alk_git_session_who(s) == NULL) {
+        put(w, "--alone");
+        put_list(w, "address", set->addresses);
+    }
     if (s->rule->has_hooks) {
         put(w, "--hooks");
     }

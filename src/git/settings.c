@@ -70,6 +70,26 @@ static alk_err check_branch(const struct alk_conf *value, char *why, size_t why_
     return ALK_OK;
 }
 
+/* In the end it is compared with what a client has written. */
+static alk_err check_address(const struct alk_conf *value, char *why, size_t why_size)
+{
+    struct alk_span text = alk_conf_span(value);
+    uint64_t port = 0;
+    size_t at = text.n;
+    bool is_good = true;
+    while (at > 0 && text.p[at - 1] != ':') {
+        at--;
+    }
+    for (size_t i = 0; i < text.n; i++) {
+        is_good = is_good && text.p[i] > ' ' && text.p[i] < 0x7f && strchr("/@", text.p[i]) == NULL;
+    }
+    if (!is_good || at < 2 || !alk_span_u64(alk_span_tail(text, at), UINT16_MAX, &port) ||
+        port == 0) {
+        return refuse(why, why_size, "an address is name:port, address:port or [address]:port");
+    }
+    return ALK_OK;
+}
+
 static const struct alk_conf_row pattern_row[] = {{.name = "pattern",
                                                    .type = ALK_CONF_STRING,
                                                    .min = 1,
@@ -78,6 +98,9 @@ static const struct alk_conf_row pattern_row[] = {{.name = "pattern",
                                                   {.name = NULL}};
 static const struct alk_conf_row path_row[] = {
     {.name = "path", .type = ALK_CONF_STRING, .min = 1, .max = PATHS, .check = check_path},
+    {.name = NULL}};
+static const struct alk_conf_row address_row[] = {
+    {.name = "address", .type = ALK_CONF_STRING, .min = 3, .max = 300, .check = check_address},
     {.name = NULL}};
 static const char *const signings[] = {"off", "allowed", "required", NULL};
 
@@ -182,6 +205,14 @@ const struct alk_conf_row alk_git_rows[] = {
      .scalar_ok = true,
      .help = "Directories in which the objects of repositories may lie, as their "
              "objects/info/alternates says. Any other is refused."},
+    {.name = "addresses",
+     .type = ALK_CONF_LIST,
+     .sub = address_row,
+     .max = 16,
+     .fallback = "[]",
+     .scalar_ok = true,
+     .help = "host:port under which clients know this node. The push certificate of somebody "
+             "unknown must have been made for one of them; without any, none of his is taken."},
     {.name = "max_pack",
      .type = ALK_CONF_SIZE,
      .max = 1024 * GIB,
@@ -296,6 +327,7 @@ static void fill(struct alk_git_settings *s, const struct alk_conf *conf)
     s->helper = alk_conf_get_str(conf, "helper");
     s->branch = alk_conf_get_str(conf, "default_branch");
     s->alternates = alk_conf_get(conf, "alternates");
+    s->addresses = alk_conf_get(conf, "addresses");
     s->creates_on_push = alk_conf_get_bool(conf, "create_on_push");
     s->memory = alk_conf_get_uint(conf, "memory");
     s->max_pack = alk_conf_get_uint(conf, "max_pack");

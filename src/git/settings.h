@@ -30,6 +30,7 @@ struct alk_git_settings {
     const char *root, *git, *helper; /* helper "": beside the program */
     const char *branch;              /* HEAD of what is created */
     const struct alk_conf *alternates;
+    const struct alk_conf *addresses; /* "host:port" of this node, a list */
     bool creates_on_push;
     uint64_t memory, max_pack;
     uint64_t cache_size; /* bytes; 0: none */

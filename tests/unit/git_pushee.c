@@ -39,11 +39,37 @@ static void another_repository_or_node_is_another_one(void **state)
     assert_false(alk_git_pushee_is(ALK_LIT("alknet://" KEY "@n/a"), ALK_LIT("a"), ALK_LIT("")));
 }
 
+static bool is_at(const char *pushee, const char *address)
+{
+    return alk_git_pushee_is_at(alk_span_str(pushee), alk_span_str(address), ALK_LIT(KEY));
+}
+
+static void it_names_the_node_by_key_or_by_address(void **state)
+{
+    (void)state;
+    assert_true(is_at("alknet://" KEY "@other:1/a", "node.example:4433"));
+    assert_true(is_at("alknet://node.example:4433/a", "node.example:4433"));
+    assert_true(is_at("alknet://Node.Example/a", "node.example:4433"));
+    assert_true(is_at("alknet://[::1]:1/a", "[::1]:1"));
+    assert_true(is_at("alknet://[::1]/a", "[::1]:4433"));
+    assert_false(is_at("alknet://node.example/a", "node.example:1"));
+    assert_false(is_at("alknet://node.example:1/a", "node.example:4433"));
+    assert_false(is_at("alknet://node/a", "node.example:4433"));
+    assert_false(is_at("alknet://node.example:44/a", "node.example:4433"));
+    assert_false(is_at("alknet://node.example:/a", "node.example:4433"));
+    assert_false(is_at("alknet://x" KEY "@node.example:4433/a", "node.example:4433"));
+    assert_false(is_at("alknet://@node.example:4433/a", "node.example:4433"));
+    assert_false(is_at("alknet:///a", ""));
+    assert_false(is_at("https://node.example:4433/a", "node.example:4433"));
+    assert_false(is_at("", ""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_spelling_of_its_address_names_it),
         cmocka_unit_test(another_repository_or_node_is_another_one),
+        cmocka_unit_test(it_names_the_node_by_key_or_by_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

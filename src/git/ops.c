@@ -5,21 +5,16 @@
 #include "git/ops.h"
 
 #include "base/mem.h"
-#include "core/endpoint.h"
 #include "core/host/run.h"
-#include "core/store/datadir.h"
 #include "git/proto/refname.h"
-#include "git/service.h"
+#include "git/words.h"
 #include "ops/dispatch.h"
-
-#include <stdio.h>
 
 /* How waitpid's status is taken apart, without the system's header. */
 #define EXITED(status)      (((status)&0x7f) == 0)
 #define EXIT_STATUS(status) (((status) >> 8) & 0xff)
 
 #define OUTPUT_MAX     ((size_t)8 << 20)
-#define WORDS_MAX      16
 #define LIMIT_DEFAULT  100
 #define STATUS_MISSING 3 /* of alknet-git */
 #define STATUS_EXISTS  4
@@ -34,9 +29,7 @@ struct job {
     bool runs_on; /* what it has begun it also ends, whether or not somebody still waits */
     void (*answer)(struct job *job, struct alk_span output);
     struct alk_buf output;
-    char words[WORDS_MAX][1200];
-    const char *argv[WORDS_MAX + 1];
-    size_t count;
+    struct alk_git_words words;
 };
 
 /* --- life -------------------------------------------------------------------------------- */
@@ -46,12 +39,14 @@ static void job_free(struct job *job)
     const struct alk_mem *mem = job->hub->mem;
     alk_git_hub_give(job->hub, job->is_anonymous);
     alk_buf_fini(&job->output);
+    alk_git_words_fini(&job->words);
     alk_git_settings_unref(job->settings);
     alk_git_hub_unref(job->hub);
     alk_free(mem, job);
 }
 
-static struct job *job_new(struct alk_git_hub *hub, struct alk_request *r,
+static struct job *job_new(struct alk_git_hub *hub, struct alk_request *r, const char *command,
+                           const char *repo,
                            void (*answer)(struct job *job, struct alk_span output))
 {
     const struct alk_git_settings *settings = alk_git_hub_settings(hub);
@@ -72,19 +67,8 @@ static struct job *job_new(struct alk_git_hub *hub, struct alk_request *r,
     job->request = r;
     job->answer = answer;
     alk_buf_init(&job->output, hub->mem, OUTPUT_MAX);
+    alk_git_words_init(&job->words, hub, settings, command, repo);
     return job;
-}
-
-ALK_PRINTF(2, 3)
-static void put(struct job *job, const char *fmt, ...)
-{
-    va_list args;
-    ALK_ASSERT(job->count < WORDS_MAX);
-    char *word = job->words[job->count];
-    va_start(args, fmt);
-    (void)vsnprintf(word, sizeof job->words[0], fmt, args);
-    va_end(args);
-    job->argv[job->count++] = word;
 }
 
 static void end(struct job *job, const char *code, const char *message)
@@ -115,7 +99,8 @@ static void on_ended(void *ctx, alk_err err, int status, const char *message)
     if (err == ALK_E_LIMIT) {
         end(job, ALK_OPS_EXHAUSTED, "too many programs are running");
     } else if (err != ALK_OK) {
-        alk_git_say(job->hub, ALK_LOG_ERROR, "", "%s: %s", job->argv[0], message);
+        alk_git_say(job->hub, ALK_LOG_ERROR, "", "%s: %s", alk_git_helper(job->hub, job->settings),
+                    message);
         end(job, ALK_OPS_UNAVAILABLE, "git cannot be run now");
     } else if (code == STATUS_MISSING) {
         end(job, ALK_OPS_NOT_FOUND, "there is no such repository, or ref");
@@ -150,38 +135,27 @@ static void start(struct job *job)
     static const struct alk_request_calls request_calls = {.cancelled = on_cancelled};
     static const char *const env[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", NULL};
     struct alk_git_hub *hub = job->hub;
+    const char *const *argv = NULL;
+    alk_err err = alk_git_words_argv(&job->words, &argv);
     const struct alk_run_spec spec = {
         .mem = hub->mem,
         .spawner = hub->spawner,
         .loop = alk_request_loop(job->request),
-        .argv = job->argv,
+        .argv = argv,
         .env = env,
         .log = hub->log,
         .log_ctx = hub->log_ctx,
         .name = hub->name,
     };
-    alk_err err = alk_run_start(&spec, &run_calls, job, &job->run);
+    if (err == ALK_OK) {
+        err = alk_run_start(&spec, &run_calls, job, &job->run);
+    }
     if (err != ALK_OK) {
         end(job, err == ALK_E_LIMIT ? ALK_OPS_EXHAUSTED : ALK_OPS_UNAVAILABLE, NULL);
         job_free(job);
         return;
     }
     alk_request_on(job->request, &request_calls, job);
-}
-
-/* The words that all of them begin with. */
-static void put_common(struct job *job, const char *what, const char *repo)
-{
-    const struct alk_git_settings *set = job->settings;
-    put(job, "%s", set->helper[0] != '\0' ? set->helper : job->hub->helper);
-    put(job, "%s", what);
-    put(job, "--root=%s", set->root);
-    put(job, "--git=%s", set->git);
-    put(job, "--repo=%s", repo);
-    put(job, "--memory=%llu", (unsigned long long)set->memory);
-    if (job->hub->endpoint != NULL) {
-        put(job, "--denied=%s", alk_endpoint_datadir(job->hub->endpoint)->path);
-    }
 }
 
 /* --- rights ------------------------------------------------------------------------------ */
@@ -317,9 +291,8 @@ static void answer_list(struct job *job, struct alk_span output)
 
 static void list(void *ctx, struct alk_request *r)
 {
-    struct job *job = job_new(ctx, r, answer_list);
+    struct job *job = job_new(ctx, r, "list", "-", answer_list);
     if (job != NULL) {
-        put_common(job, "list", "-");
         start(job);
     }
 }
@@ -338,11 +311,10 @@ static void create(void *ctx, struct alk_request *r)
     if (!find(ctx, r, "write", &p)) {
         return;
     }
-    struct job *job = job_new(ctx, r, answer_nothing);
+    struct job *job = job_new(ctx, r, "create", p.name, answer_nothing);
     if (job != NULL) {
-        put_common(job, "create", p.name);
         job->runs_on = true;
-        put(job, "--branch=%s", job->settings->branch);
+        alk_git_words_put(&job->words, "--branch=%s", job->settings->branch);
         start(job);
     }
 }
@@ -353,9 +325,8 @@ static void delete_one(void *ctx, struct alk_request *r)
     if (!find(ctx, r, "delete", &p)) {
         return;
     }
-    struct job *job = job_new(ctx, r, answer_nothing);
+    struct job *job = job_new(ctx, r, "delete", p.name, answer_nothing);
     if (job != NULL) {
-        put_common(job, "delete", p.name);
         job->runs_on = true;
         start(job);
     }
@@ -393,11 +364,10 @@ static void refs(void *ctx, struct alk_request *r)
     if (!find(ctx, r, "read", &p)) {
         return;
     }
-    struct job *job = job_new(ctx, r, answer_refs);
+    struct job *job = job_new(ctx, r, "refs", p.name, answer_refs);
     if (job != NULL) {
-        put_common(job, "refs", p.name);
-        put(job, "--ref=" ALK_SPAN_FMT, ALK_SPAN_ARG(prefix));
-        put(job, "--limit=%llu", (unsigned long long)limit_of(r) + 1);
+        alk_git_words_put(&job->words, "--ref=" ALK_SPAN_FMT, ALK_SPAN_ARG(prefix));
+        alk_git_words_put(&job->words, "--limit=%llu", (unsigned long long)limit_of(r) + 1);
         start(job);
     }
 }
@@ -454,12 +424,12 @@ static void log_of(void *ctx, struct alk_request *r)
     if (!find(ctx, r, "read", &p)) {
         return;
     }
-    struct job *job = job_new(ctx, r, answer_log);
+    struct job *job = job_new(ctx, r, "log", p.name, answer_log);
     if (job != NULL) {
-        put_common(job, "log", p.name);
-        put(job, "--ref=" ALK_SPAN_FMT, ALK_SPAN_ARG(ref));
-        put(job, "--skip=%llu", (unsigned long long)alk_input_u64(r, "skip", 0));
-        put(job, "--limit=%llu", (unsigned long long)limit_of(r) + 1);
+        alk_git_words_put(&job->words, "--ref=" ALK_SPAN_FMT, ALK_SPAN_ARG(ref));
+        alk_git_words_put(&job->words, "--skip=%llu",
+                          (unsigned long long)alk_input_u64(r, "skip", 0));
+        alk_git_words_put(&job->words, "--limit=%llu", (unsigned long long)limit_of(r) + 1);
         start(job);
     }
 }

@@ -171,14 +171,15 @@ static void a_request_becomes_arguments_of_the_helper(void **state)
     site_init(&s, NULL, "max_pack: 5MiB\nmemory: 7MiB\ncreate_on_push: true\ncache: {size: 0}\n");
     host_world_connect(&s.w);
     check_answer(&s, "git-upload-pack /team/a|host=x||version=2|token=dev|",
-                 "serve --service=git-upload-pack --root=/srv --git=/usr/bin/git --repo=team/a "
-                 "--version=2 --memory=7340032\n");
+                 "serve --root=/srv --git=/usr/bin/git --repo=team/a --memory=7340032 "
+                 "--service=git-upload-pack --version=2\n");
     check_answer(&s, "git-receive-pack /team/a.git|host=x|",
-                 "serve --service=git-receive-pack --root=/srv --git=/usr/bin/git --repo=team/a "
-                 "--version=0 --memory=7340032 --suffix --signed-push=allowed "
+                 "serve --root=/srv --git=/usr/bin/git --repo=team/a --memory=7340032 "
+                 "--service=git-receive-pack --version=0 --suffix --signed-push=allowed "
                  "--max-pack=5242880 --create --branch=main\n");
     check_answer(&s, "git-upload-archive /team/%61 b|",
-                 "--service=git-upload-archive --root=/srv --git=/usr/bin/git --repo=team/a b ");
+                 "serve --root=/srv --git=/usr/bin/git --repo=team/a b --memory=7340032 "
+                 "--service=git-upload-archive ");
     site_fini(&s);
 }
 

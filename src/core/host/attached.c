@@ -12,6 +12,7 @@
 #include "core/host/channel.h"
 #include "core/host/lines.h"
 #include "core/host/relay.h"
+#include "core/host/say.h"
 #include "core/host/spawner.h"
 #include "core/io/loop.h"
 #include "core/stream.h"
@@ -56,18 +57,10 @@ ALK_PRINTF(3, 4)
 static void say(const struct alk_attached *r, enum alk_log_level level, const char *fmt, ...)
 {
     const struct alk_attached_spec *s = &r->spec;
-    char text[512];
-    char line[640];
     va_list args;
-    if (s->log == NULL) {
-        return;
-    }
     va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
+    alk_service_vsay(s->log, s->log_ctx, level, s->name, s->log_id, fmt, args);
     va_end(args);
-    (void)snprintf(line, sizeof line, "%s: %s%s%s", s->name, s->log_id,
-                   s->log_id[0] == '\0' ? "" : ": ", text);
-    s->log(s->log_ctx, level, "service", line);
 }
 
 /* --- the end of a run ----------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "core/config/node.h"
 #include "core/host/attached.h"
 #include "core/host/exec_env.h"
+#include "core/host/say.h"
 #include "core/host/spawner.h"
 
 #include <stdatomic.h>
@@ -50,18 +51,10 @@ ALK_PRINTF(4, 5)
 static void say(const struct exec_service *s, enum alk_log_level level, const char *log_id,
                 const char *fmt, ...)
 {
-    char text[512];
-    char line[640];
     va_list args;
-    if (s->log == NULL) {
-        return;
-    }
     va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
+    alk_service_vsay(s->log, s->log_ctx, level, s->name, log_id, fmt, args);
     va_end(args);
-    (void)snprintf(line, sizeof line, "%s: %s%s%s", s->name, log_id, log_id[0] == '\0' ? "" : ": ",
-                   text);
-    s->log(s->log_ctx, level, "service", line);
 }
 
 static alk_err take_argv(struct exec_service *s)

@@ -6,6 +6,7 @@
 #include "core/auth/audit.h"
 #include "core/conn.h"
 #include "core/endpoint.h"
+#include "core/host/say.h"
 #include "core/io/loop.h"
 #include "core/io/self.h"
 #include "git/ops.h"
@@ -69,18 +70,10 @@ void alk_git_hub_give(struct alk_git_hub *s, bool is_anonymous)
 void alk_git_say(const struct alk_git_hub *s, enum alk_log_level level, const char *log_id,
                  const char *fmt, ...)
 {
-    char text[512];
-    char line[640];
     va_list args;
-    if (s->log == NULL) {
-        return;
-    }
     va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
+    alk_service_vsay(s->log, s->log_ctx, level, s->name, log_id, fmt, args);
     va_end(args);
-    (void)snprintf(line, sizeof line, "%s: %s%s%s", s->name, log_id, log_id[0] == '\0' ? "" : ": ",
-                   text);
-    s->log(s->log_ctx, level, "service", line);
 }
 
 static void git_stop(void *service)
@@ -177,6 +170,16 @@ void alk_git_session_free(struct alk_git_session *s)
     alk_git_settings_unref(s->settings);
     alk_free(service->mem, s);
     alk_git_hub_unref(service);
+}
+
+bool alk_git_session_resolved(struct alk_git_session *s)
+{
+    s->is_resolving = false;
+    if (s->is_freed) {
+        alk_git_session_free(s);
+        return false;
+    }
+    return true;
 }
 
 const struct alk_identity *alk_git_session_who(const struct alk_git_session *s)
@@ -299,9 +302,7 @@ static void on_resolved(void *ctx, alk_err err, const struct alk_identity *ident
 {
     struct alk_git_session *s = ctx;
     (void)generation;
-    s->is_resolving = false;
-    if (s->is_freed) {
-        alk_git_session_free(s);
+    if (!alk_git_session_resolved(s)) {
         return;
     }
     if (err == ALK_OK) {

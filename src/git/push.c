@@ -98,10 +98,10 @@ static void on_token(void *ctx, alk_err err, const struct alk_identity *identity
 {
     struct alk_git_session *s = ctx;
     (void)generation;
-    s->is_resolving = false;
-    if (s->is_freed) {
-        alk_git_session_free(s);
-    } else if (err == ALK_OK) {
+    if (!alk_git_session_resolved(s)) {
+        return;
+    }
+    if (err == ALK_OK) {
         begin_as(s, identity);
     } else {
         refuse(s, "the token is not valid any more");
@@ -163,9 +163,7 @@ static void on_signer_known(void *ctx, alk_err err, const struct alk_identity *i
     struct alk_git_session *s = ctx;
     struct alk_git_push *p = &s->push;
     (void)generation;
-    s->is_resolving = false;
-    if (s->is_freed) {
-        alk_git_session_free(s);
+    if (!alk_git_session_resolved(s)) {
         return;
     }
     if (err != ALK_OK) {
@@ -187,10 +185,10 @@ static void on_author_known(void *ctx, alk_err err, const struct alk_identity *i
 {
     struct alk_git_session *s = ctx;
     (void)generation;
-    s->is_resolving = false;
-    if (s->is_freed) {
-        alk_git_session_free(s);
-    } else if (err == ALK_OK) {
+    if (!alk_git_session_resolved(s)) {
+        return;
+    }
+    if (err == ALK_OK) {
         answer(s, "ok " ALK_SPAN_FMT, ALK_SPAN_ARG(alk_identity_id(identity)));
     } else {
         answer(s, "no");

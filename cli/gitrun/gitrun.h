@@ -15,18 +15,19 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "git/helper.h"
 #include "git/proto/repopath.h"
 #include "git/proto/request.h"
 
 #include <stdnoreturn.h>
-
-#define GH_LIST_MAX 32
+#include <sys/types.h>
 
 /* The options of `serve` and of the operations. Texts borrow from argv; NULL: not given. */
 struct gh_options {
     const char *root, *git, *branch, *denied, *key;
     const char *service, *repo, *signed_push;
-    const char *alternates[GH_LIST_MAX], *require_signed[GH_LIST_MAX], *addresses[GH_LIST_MAX];
+    const char *alternates[ALK_GIT_LIST_MAX], *require_signed[ALK_GIT_LIST_MAX],
+        *addresses[ALK_GIT_LIST_MAX];
     size_t alternate_count, require_count, address_count;
     uint64_t version, max_pack, memory, cache_size, cache_age;
     uint64_t skip, limit; /* of lists */
@@ -70,18 +71,30 @@ void gh_env_base(const struct gh_options *o);
 void gh_env_config(const char *key, const char *value);
 /* What a hook of ours must know. */
 void gh_env_hook(const struct gh_options *o);
+/* A variable, or "". */
+const char *gh_env(const char *name);
 /* Directory of this program's file, without a slash at its end. */
 const char *gh_own_dir(void);
 
-/* --- for hooks: hook.c, capture.c, cert.c, symref.c, signed.c --------------------------- */
+/* --- capture.c: running git ------------------------------------------------------------- */
 
-/* Refuses the push: the text is for the pusher. */
-noreturn void gh_decline(const char *text);
 /* A file in memory with this text, to be read from its beginning. */
 int gh_memory_file(struct alk_span text);
+/* Appends all that fd gives. ALK_E_TOO_BIG: more than ret holds. ALK_E_IO, ALK_E_NOMEM. */
+alk_err gh_read_all(int fd, struct alk_buf *ret);
+/* Starts `program` (NULL: none is known) with this input; *ret_from is what it prints.
+ * Ends the process when that cannot be done. */
+pid_t gh_start(const char *program, const char *const *argv, struct alk_span input, int *ret_from);
+/* Waits for its end. True: it exited with 0. */
+bool gh_wait(pid_t pid);
 /* Runs git with this input and appends what it prints to ret. False: it failed, or said more
  * than ret holds. */
 bool gh_capture(const char *const *argv, struct alk_span input, struct alk_buf *ret);
+
+/* --- for hooks: hook.c, cert.c, symref.c, signed.c --------------------------- */
+
+/* Refuses the push: the text is for the pusher. */
+noreturn void gh_decline(const char *text);
 /* The certificate of this push; false: it has none. ret: fini in any case. */
 bool gh_cert_read(struct alk_buf *ret);
 /* Declines the push when it has a certificate that is not right; lines: "old new ref" LF of
@@ -99,9 +112,7 @@ void gh_put_names(struct alk_buf *b, const char *word, const struct alk_key_name
 
 /* --- subcommands ------------------------------------------------------------------------ */
 
-#define GH_STATUS_MISSING 3
-#define GH_STATUS_EXISTS  4
-#define GH_REPOS_MAX      100000
+#define GH_REPOS_MAX 100000
 
 int gh_serve(const struct gh_options *o);
 int gh_list(const struct gh_options *o);

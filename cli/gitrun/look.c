@@ -116,11 +116,11 @@ int gh_create(const struct gh_options *o)
     struct alk_span path = alk_span_str(o->repo);
     gh_env_base(o);
     if (gh_repo_enter(o, path, false) != GH_MISSING) {
-        return GH_STATUS_EXISTS;
+        return ALK_GIT_STATUS_EXISTS;
     }
     alk_err err = gh_repo_create(o, path);
     if (err == ALK_E_EXISTS) {
-        return GH_STATUS_EXISTS;
+        return ALK_GIT_STATUS_EXISTS;
     }
     if (err != ALK_OK) {
         gh_die("%s: %s", o->repo, alk_err_text(err));
@@ -132,7 +132,7 @@ int gh_delete(const struct gh_options *o)
 {
     alk_err err = gh_repo_delete(o, alk_span_str(o->repo));
     if (err == ALK_E_NOENT) {
-        return GH_STATUS_MISSING;
+        return ALK_GIT_STATUS_MISSING;
     }
     if (err != ALK_OK) {
         gh_die("%s: %s", o->repo, alk_err_text(err));
@@ -162,7 +162,7 @@ static bool enter(const struct gh_options *o)
     return true;
 }
 
-/* Three words each: name, id, and what a symbolic one points to. HEAD comes first. */
+/* Three words each: name, id, and the id of what an annotated tag is of, or "". */
 int gh_refs(const struct gh_options *o)
 {
     char count[40];
@@ -173,7 +173,7 @@ int gh_refs(const struct gh_options *o)
                           o->ref != NULL ? o->ref : "refs/",
                           NULL};
     if (!enter(o)) {
-        return GH_STATUS_MISSING;
+        return ALK_GIT_STATUS_MISSING;
     }
     (void)snprintf(count, sizeof count, "--count=%llu", (unsigned long long)o->limit);
     become(o, argv);
@@ -194,6 +194,7 @@ static bool has_commit(const struct gh_options *o, const char *ref)
 int gh_log(const struct gh_options *o)
 {
     char count[40], skip[40];
+    const char *from = o->ref != NULL ? o->ref : "HEAD";
     const char *argv[] = {"git",
                           "log",
                           "-z",
@@ -206,15 +207,14 @@ int gh_log(const struct gh_options *o)
                           "--no-notes",
                           "--format=%H%x00%P%x00%an%x00%ae%x00%at%x00%s",
                           "--end-of-options",
-                          o->ref != NULL ? o->ref : "HEAD",
+                          from,
                           "--",
                           NULL};
     if (!enter(o)) {
-        return GH_STATUS_MISSING;
+        return ALK_GIT_STATUS_MISSING;
     }
-    if (!has_commit(o, o->ref != NULL ? o->ref
-                                      : "HEAD")) { /* HEAD of an empty repository: no commits */
-        return o->ref == NULL || strcmp(o->ref, "HEAD") == 0 ? 0 : GH_STATUS_MISSING;
+    if (!has_commit(o, from)) { /* an empty repository has no HEAD, and no commits */
+        return strcmp(from, "HEAD") == 0 ? 0 : ALK_GIT_STATUS_MISSING;
     }
     (void)snprintf(count, sizeof count, "--max-count=%llu", (unsigned long long)o->limit);
     (void)snprintf(skip, sizeof skip, "--skip=%llu", (unsigned long long)o->skip);

@@ -95,7 +95,7 @@ static bool take_number(const char *word, struct gh_options *o)
 static bool take_list(const char *word, const char *name, const char **list, size_t *count)
 {
     const char *value = value_of(word, name);
-    if (value == NULL || *count == GH_LIST_MAX) {
+    if (value == NULL || *count == ALK_GIT_LIST_MAX) {
         return false;
     }
     list[(*count)++] = value;

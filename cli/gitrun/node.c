@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#define MESSAGE_MAX ((size_t)4096)
-
 void gh_tell(struct alk_span message)
 {
     ssize_t n;
@@ -44,7 +42,7 @@ bool gh_ask(struct alk_span message, const char *yes, char *ret, size_t ret_size
 void gh_tell_refs(struct alk_span lines)
 {
     static const char word[] = "refs\n";
-    char text[MESSAGE_MAX];
+    char text[ALK_GIT_MESSAGE_MAX];
     size_t n = 0;
     while (lines.n > 0) {
         struct alk_span line = alk_span_head(lines, alk_span_find(lines, '\n') + 1);

@@ -28,7 +28,7 @@ static bool prefix_of(const char *git, char *ret, size_t ret_size)
 
 void gh_confine(const struct gh_options *o, bool may_write, const char *const caches[2])
 {
-    struct alk_sandbox_path paths[GH_LIST_MAX + 8];
+    struct alk_sandbox_path paths[ALK_GIT_LIST_MAX + 8];
     char prefix[PATH_MAX];
     size_t n = 0;
     unsigned applied = 0;

@@ -14,14 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PATTERNS_MAX 32
-#define COMMITS_MAX  20000 /* new ones of one push */
-#define OBJECTS_MAX  ((size_t)256 << 20)
-#define REFS_MAX     ((size_t)64 << 20)
-#define KEYS_MAX     64
+#define COMMITS_MAX 20000 /* new ones of one push */
+#define OBJECTS_MAX ((size_t)256 << 20)
+#define REFS_MAX    ((size_t)64 << 20)
+#define KEYS_MAX    64
 
 struct policy {
-    struct alk_span patterns[PATTERNS_MAX];
+    struct alk_span patterns[ALK_GIT_LIST_MAX];
     size_t count;
     struct alk_buf revisions; /* standard input of rev-list */
     bool has_work;
@@ -33,7 +32,7 @@ static void read_patterns(struct policy *p)
 {
     const char *text = getenv("ALKNET_GIT_REQUIRE_SIGNED");
     struct alk_span rest = alk_span_str(text == NULL ? "" : text);
-    while (rest.n > 0 && p->count < PATTERNS_MAX) {
+    while (rest.n > 0 && p->count < ALK_GIT_LIST_MAX) {
         p->patterns[p->count++] = alk_span_cut(&rest, ' ');
     }
     if (rest.n > 0) {

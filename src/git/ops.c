@@ -10,14 +10,8 @@
 #include "git/words.h"
 #include "ops/dispatch.h"
 
-/* How waitpid's status is taken apart, without the system's header. */
-#define EXITED(status)      (((status)&0x7f) == 0)
-#define EXIT_STATUS(status) (((status) >> 8) & 0xff)
-
-#define OUTPUT_MAX     ((size_t)8 << 20)
-#define LIMIT_DEFAULT  100
-#define STATUS_MISSING 3 /* of alknet-git */
-#define STATUS_EXISTS  4
+#define OUTPUT_MAX    ((size_t)8 << 20)
+#define LIMIT_DEFAULT 100
 
 /* A request that waits for its program. */
 struct job {
@@ -94,7 +88,7 @@ static bool on_output(void *ctx, struct alk_span bytes)
 static void on_ended(void *ctx, alk_err err, int status, const char *message)
 {
     struct job *job = ctx;
-    int code = EXITED(status) ? EXIT_STATUS(status) : -1;
+    int code = alk_run_exit_code(status);
     job->run = NULL;
     if (err == ALK_E_LIMIT) {
         end(job, ALK_OPS_EXHAUSTED, "too many programs are running");
@@ -102,9 +96,9 @@ static void on_ended(void *ctx, alk_err err, int status, const char *message)
         alk_git_say(job->hub, ALK_LOG_ERROR, "", "%s: %s", alk_git_helper(job->hub, job->settings),
                     message);
         end(job, ALK_OPS_UNAVAILABLE, "git cannot be run now");
-    } else if (code == STATUS_MISSING) {
+    } else if (code == ALK_GIT_STATUS_MISSING) {
         end(job, ALK_OPS_NOT_FOUND, "there is no such repository, or ref");
-    } else if (code == STATUS_EXISTS) {
+    } else if (code == ALK_GIT_STATUS_EXISTS) {
         end(job, ALK_OPS_CONFLICT, "there is such a repository already");
     } else if (code != 0) {
         end(job, ALK_OPS_INTERNAL, "git failed; the node's log says why");

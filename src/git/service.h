@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "core/auth/fingerprint.h"
 #include "core/io/loop.h"
+#include "git/helper.h"
 #include "git/proto/pktline.h"
 #include "git/proto/repopath.h"
 #include "git/proto/request.h"
@@ -25,9 +26,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define ALK_GIT_HELPER      "alknet-git"
-#define ALK_GIT_MESSAGE_MAX ((size_t)4096) /* bytes of what a hook says at a time */
-#define ALK_GIT_EVENT_REFS  256            /* of one push that its event lists */
+#define ALK_GIT_EVENT_REFS 256 /* of one push that its event lists */
 
 struct alk_spawner;
 struct alk_attached;
@@ -119,6 +118,9 @@ const struct alk_identity *alk_git_session_who(const struct alk_git_session *s);
 /* Answers with an ERR packet and ends our direction; the stream must be ours. */
 void alk_git_session_refuse(struct alk_git_session *s, const char *text);
 void alk_git_session_free(struct alk_git_session *s);
+/* The answer that is_resolving stands for has come. False: nobody wants it any more, and s is
+ * gone. */
+bool alk_git_session_resolved(struct alk_git_session *s);
 /* Into the audit log. */
 void alk_git_audit(const struct alk_git_session *s, const struct alk_identity *who, bool is_allowed,
                    const char *reason);

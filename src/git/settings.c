@@ -3,6 +3,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "git/helper.h"
 #include "git/proto/refname.h"
 
 #include <stdatomic.h>
@@ -131,7 +132,7 @@ static const struct alk_conf_row rule_rows[] = {
     {.name = "require_signed",
      .type = ALK_CONF_LIST,
      .sub = pattern_row,
-     .max = ALK_GIT_PATTERNS_MAX,
+     .max = ALK_GIT_LIST_MAX,
      .scalar_ok = true,
      .help = HELP_REQUIRE_SIGNED},
     {.name = "hooks", .type = ALK_CONF_BOOL, .help = HELP_HOOKS},
@@ -185,7 +186,7 @@ const struct alk_conf_row alk_git_rows[] = {
     {.name = "require_signed",
      .type = ALK_CONF_LIST,
      .sub = pattern_row,
-     .max = ALK_GIT_PATTERNS_MAX,
+     .max = ALK_GIT_LIST_MAX,
      .fallback = "[]",
      .scalar_ok = true,
      .help = HELP_REQUIRE_SIGNED},

@@ -12,8 +12,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define ALK_GIT_RULES_MAX    256
-#define ALK_GIT_PATTERNS_MAX 32 /* of require_signed, each list */
+#define ALK_GIT_RULES_MAX 256
 
 enum alk_git_signing { ALK_GIT_SIGNING_OFF, ALK_GIT_SIGNING_ALLOWED, ALK_GIT_SIGNING_REQUIRED };
 

@@ -17,10 +17,6 @@
 #include <string.h>
 #include <yyjson.h>
 
-/* How waitpid's status is taken apart, without the system's header. */
-#define EXITED(status)      (((status)&0x7f) == 0)
-#define EXIT_STATUS(status) (((status) >> 8) & 0xff)
-
 /* --- one run --------------------------------------------------------------- */
 
 struct exec_call {
@@ -207,11 +203,11 @@ static void tell_failure(struct exec_call *c)
     } else if (c->err != ALK_OK) {
         say(c->op, c->message);
         fail(c, ALK_OPS_INTERNAL, "the program could not be run");
-    } else if (!EXITED(c->status) || EXIT_STATUS(c->status) != 1 ||
-               !tell_error(c, alk_span_tail(text, start))) {
+    } else if (alk_run_exit_code(c->status) != 1 || !tell_error(c, alk_span_tail(text, start))) {
+        int code = alk_run_exit_code(c->status);
         (void)snprintf(c->message, sizeof c->message,
-                       EXITED(c->status) ? "ended with status %d" : "was ended by signal %d",
-                       EXITED(c->status) ? EXIT_STATUS(c->status) : c->status & 0x7f);
+                       code >= 0 ? "ended with status %d" : "was ended by signal %d",
+                       code >= 0 ? code : alk_run_signal(c->status));
         say(c->op, c->message);
         fail(c, ALK_OPS_INTERNAL, "the program failed");
     }

@@ -19,6 +19,18 @@
 struct alk_spawner;
 struct alk_run;
 
+/* How a program ended, by waitpid's status: what it exited with, or -1: a signal ended it,
+ * alk_run_signal. Without the system's header, for users outside of the host's layer. */
+static inline int alk_run_exit_code(int status)
+{
+    return (status & 0x7f) == 0 ? (status >> 8) & 0xff : -1;
+}
+
+static inline int alk_run_signal(int status)
+{
+    return status & 0x7f;
+}
+
 struct alk_run_calls {
     /* Bytes of its output. False: no more for now, see alk_run_resume. */
     bool (*output)(void *ctx, struct alk_span bytes);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Running git from a hook, with something to read, and keeping what it says. */
+/* Running git, with something to read, and keeping what it says. */
 #include "gitrun.h"
 
 #include <errno.h>
@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define STEP ((size_t)65536)
 
 int gh_memory_file(struct alk_span text)
 {
@@ -29,44 +31,63 @@ int gh_memory_file(struct alk_span text)
     return fd;
 }
 
-static bool read_all(int fd, struct alk_buf *ret)
+alk_err gh_read_all(int fd, struct alk_buf *ret)
 {
     for (;;) {
-        uint8_t *room = alk_buf_reserve(ret, 65536);
+        uint8_t *room = alk_buf_reserve(ret, STEP);
         if (room == NULL) {
-            return false;
+            return ret->err;
         }
-        ssize_t n = read(fd, room, 65536);
+        ssize_t n = read(fd, room, STEP);
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n <= 0) {
-            return n == 0;
+            return n == 0 ? ALK_OK : ALK_E_IO;
         }
         alk_buf_added(ret, (size_t)n);
     }
 }
 
-bool gh_capture(const char *const *argv, struct alk_span input, struct alk_buf *ret)
+pid_t gh_start(const char *program, const char *const *argv, struct alk_span input, int *ret_from)
 {
-    const char *git = getenv("ALKNET_GIT_PROGRAM");
-    int out[2], status = 0;
+    int out[2];
     int in = gh_memory_file(input);
-    if (git == NULL || pipe2(out, O_CLOEXEC) != 0) {
+    if (program == NULL || pipe2(out, O_CLOEXEC) != 0) {
         gh_die("git cannot be run");
     }
     pid_t pid = fork();
     if (pid == 0) {
         if (dup2(in, STDIN_FILENO) >= 0 && dup2(out[1], STDOUT_FILENO) >= 0) {
-            (void)execv(git, (char *const *)(uintptr_t)argv);
+            (void)execv(program, (char *const *)(uintptr_t)argv);
         }
         _exit(127);
     }
     (void)close(in);
     (void)close(out[1]);
-    bool is_good = pid > 0 && read_all(out[0], ret);
-    (void)close(out[0]);
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    if (pid < 0) {
+        gh_die("git cannot be run: %s", strerror(errno));
     }
-    return is_good && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    *ret_from = out[0];
+    return pid;
+}
+
+bool gh_wait(pid_t pid)
+{
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR) {
+            return false;
+        }
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+bool gh_capture(const char *const *argv, struct alk_span input, struct alk_buf *ret)
+{
+    int from = -1;
+    pid_t pid = gh_start(getenv("ALKNET_GIT_PROGRAM"), argv, input, &from);
+    bool is_whole = gh_read_all(from, ret) == ALK_OK;
+    (void)close(from); /* a git that has more to say ends by it */
+    return gh_wait(pid) && is_whole;
 }

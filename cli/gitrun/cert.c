@@ -18,15 +18,9 @@
 #define CERT_MAX  ((size_t)32 << 20) /* as ALK_GIT_RECEIVE_BYTES_MAX */
 #define CERT_FILE "alknet-push-certs"
 
-static const char *env(const char *name)
-{
-    const char *value = getenv(name);
-    return value == NULL ? "" : value;
-}
-
 bool gh_cert_read(struct alk_buf *ret)
 {
-    const char *id = env("GIT_PUSH_CERT");
+    const char *id = gh_env("GIT_PUSH_CERT");
     alk_buf_init(ret, NULL, CERT_MAX + 65536);
     if (id[0] == '\0') {
         return false;
@@ -40,11 +34,11 @@ bool gh_cert_read(struct alk_buf *ret)
 
 static const char *nonce_problem(void)
 {
-    const char *status = env("GIT_PUSH_CERT_NONCE_STATUS");
+    const char *status = gh_env("GIT_PUSH_CERT_NONCE_STATUS");
     if (strcmp(status, "OK") == 0) {
         return NULL;
     }
-    if (env("GIT_PUSH_CERT_NONCE")[0] == '\0') { /* we gave none */
+    if (gh_env("GIT_PUSH_CERT_NONCE")[0] == '\0') { /* we gave none */
         return "push certificates are not taken here";
     }
     if (strcmp(status, "MISSING") == 0) {
@@ -58,7 +52,7 @@ static const char *nonce_problem(void)
 static bool is_for_this_node(struct alk_span pushee)
 {
     const char *list = getenv("ALKNET_GIT_ALONE");
-    struct alk_span key = alk_span_str(env("ALKNET_GIT_KEY"));
+    struct alk_span key = alk_span_str(gh_env("ALKNET_GIT_KEY"));
     struct alk_span rest = alk_span_str(list == NULL ? "" : list);
     bool is_it = list == NULL || alk_git_pushee_is_at(pushee, (struct alk_span){0}, key);
     while (!is_it && rest.n > 0) {
@@ -84,14 +78,14 @@ static const char *problem_of(struct alk_span text, struct alk_span lines,
     if (problem != NULL) {
         return problem;
     }
-    if (!alk_span_is(cert.nonce, env("GIT_PUSH_CERT_NONCE"))) {
+    if (!alk_span_is(cert.nonce, gh_env("GIT_PUSH_CERT_NONCE"))) {
         return "the nonce of the certificate was not made for this push";
     }
     if (!alk_span_equal(cert.commands, lines)) {
         return "the certificate does not name what is pushed";
     }
-    if (!alk_git_pushee_is(cert.pushee, alk_span_str(env("ALKNET_GIT_REPO")),
-                           alk_span_str(env("ALKNET_GIT_KEY")))) {
+    if (!alk_git_pushee_is(cert.pushee, alk_span_str(gh_env("ALKNET_GIT_REPO")),
+                           alk_span_str(gh_env("ALKNET_GIT_KEY")))) {
         return "the certificate was made for another repository";
     }
     if (!is_for_this_node(cert.pushee)) {

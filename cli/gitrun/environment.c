@@ -4,7 +4,8 @@
  * GIT_CONFIG_*, where they win over the repository's and stand in no process list. */
 #include "gitrun.h"
 
-#include <libgen.h>
+#include "core/io/self.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,12 @@ static void put(const char *name, const char *value)
     if (setenv(name, value, 1) != 0) {
         gh_die("out of memory");
     }
+}
+
+const char *gh_env(const char *name)
+{
+    const char *value = getenv(name);
+    return value == NULL ? "" : value;
 }
 
 void gh_env_config(const char *key, const char *value)
@@ -34,12 +41,9 @@ const char *gh_own_dir(void)
 {
     static char dir[PATH_MAX];
     if (dir[0] == '\0') {
-        ssize_t n = readlink("/proc/self/exe", dir, sizeof dir - 1);
-        if (n <= 0) {
+        if (!alk_self_dir(dir, sizeof dir)) {
             gh_die("no /proc");
         }
-        dir[n] = '\0';
-        (void)dirname(dir);
     }
     return dir;
 }

@@ -11,12 +11,6 @@
 
 #define LINES_BYTES_MAX ((size_t)64 << 20) /* of the refs of one push */
 
-static const char *env(const char *name)
-{
-    const char *value = getenv(name);
-    return value == NULL ? "" : value;
-}
-
 /* Also for the audit log, once the node knows of this push. */
 static bool has_begun;
 
@@ -35,22 +29,12 @@ noreturn void gh_decline(const char *text)
 static void read_lines(struct alk_buf *ret)
 {
     alk_buf_init(ret, NULL, LINES_BYTES_MAX);
-    for (;;) {
-        uint8_t *room = alk_buf_reserve(ret, 65536);
-        if (room == NULL) {
-            gh_die("too many refs in one push");
-        }
-        ssize_t n = read(STDIN_FILENO, room, 65536);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            gh_die("standard input: %s", strerror(errno));
-        }
-        if (n == 0) {
-            return;
-        }
-        alk_buf_added(ret, (size_t)n);
+    alk_err err = gh_read_all(STDIN_FILENO, ret);
+    if (err == ALK_E_TOO_BIG) {
+        gh_die("too many refs in one push");
+    }
+    if (err != ALK_OK) {
+        gh_die("standard input: %s", alk_err_text(err));
     }
 }
 
@@ -72,7 +56,7 @@ int gh_own_hook(const char *name, char **argv)
 {
     char path[64];
     (void)snprintf(path, sizeof path, "hooks/%s", name);
-    if (env("ALKNET_GIT_HOOKS")[0] == '\0' || access(path, X_OK) != 0) {
+    if (gh_env("ALKNET_GIT_HOOKS")[0] == '\0' || access(path, X_OK) != 0) {
         return 0;
     }
     forget_node();

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define INPUT_MAX ((size_t)64 << 20)
@@ -41,19 +40,9 @@ struct pack {
 static void read_input(struct alk_buf *ret)
 {
     alk_buf_init(ret, NULL, INPUT_MAX);
-    for (;;) {
-        uint8_t *room = alk_buf_reserve(ret, STEP);
-        if (room == NULL) {
-            gh_die("the request is too long");
-        }
-        ssize_t n = read(STDIN_FILENO, room, STEP);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return;
-        }
-        alk_buf_added(ret, (size_t)n);
+    alk_err err = gh_read_all(STDIN_FILENO, ret);
+    if (err != ALK_OK) {
+        gh_die("the request: %s", alk_err_text(err));
     }
 }
 
@@ -147,29 +136,6 @@ static void send_rest(struct pack *p)
 
 /* --- making ------------------------------------------------------------------------------- */
 
-static pid_t start_git(const struct pack *p, int *ret_fd)
-{
-    const char *git = getenv("ALKNET_GIT_PROGRAM");
-    int in = gh_memory_file(alk_buf_span(&p->input)), out[2];
-    if (git == NULL || pipe2(out, O_CLOEXEC) != 0) {
-        gh_die("git cannot be run");
-    }
-    pid_t pid = fork();
-    if (pid == 0) {
-        if (dup2(in, STDIN_FILENO) >= 0 && dup2(out[1], STDOUT_FILENO) >= 0) {
-            (void)execv(git, p->argv);
-        }
-        _exit(127);
-    }
-    (void)close(in);
-    (void)close(out[1]);
-    if (pid < 0) {
-        gh_die("git cannot be run");
-    }
-    *ret_fd = out[0];
-    return pid;
-}
-
 /* Out of sight: others do without. */
 static void give_up(struct pack *p, enum state state)
 {
@@ -257,16 +223,15 @@ static void count_entry(struct pack *p)
 
 static int make(struct pack *p)
 {
-    int from = -1, status = 0;
+    int from = -1;
     if (ftruncate(p->fd, 0) != 0 || !write_header(p->fd, UNFINISHED, 0)) {
         give_up(p, UNFINISHED);
         pass_on(p);
     }
-    pid_t pid = start_git(p, &from);
+    pid_t pid = gh_start(getenv("ALKNET_GIT_PROGRAM"), (const char *const *)p->argv,
+                         alk_buf_span(&p->input), &from);
     bool is_kept = relay(p, from);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    bool is_good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool is_good = gh_wait(pid);
     if (is_kept && is_good && write_header(p->fd, WHOLE, p->written)) {
         count_entry(p);
         (void)flock(p->fd, LOCK_SH);

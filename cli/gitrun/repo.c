@@ -15,12 +15,12 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LINES_MAX    ((size_t)4096) /* bytes of objects/info/alternates */
-#define LEFTOVER_AGE 3600           /* seconds */
+#define LINES_MAX     ((size_t)4096) /* bytes of objects/info/alternates */
+#define LEFTOVER_AGE  3600           /* seconds */
+#define TMP_NAME_SIZE 64
 
 static struct alk_tree *open_root(const struct gh_options *o)
 {
@@ -222,39 +222,43 @@ static alk_err make_parents(struct alk_tree *root, struct alk_span name)
     return ALK_OK;
 }
 
-/* git init in a directory that has no name that anybody can ask for. */
-static bool init_in(const struct gh_options *o, int dir)
+/* A name that nobody can ask for. */
+static alk_err make_tmp_name(char ret[static TMP_NAME_SIZE])
 {
-    char branch[300];
-    int n = snprintf(branch, sizeof branch, "--initial-branch=%s", o->branch);
-    int status = 0;
-    if (n < 0 || (size_t)n >= sizeof branch) {
-        return false;
+    uint64_t number = 0;
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) {
+        return ALK_E_IO;
     }
+    (void)snprintf(ret, TMP_NAME_SIZE, ALK_TREE_TMP "%016llx", (unsigned long long)number);
+    return ALK_OK;
+}
+
+/* Runs a program in that directory; what it says is for the log. False: it failed. */
+static bool run_in(int dir, const char *program, const char *const *argv)
+{
     pid_t pid = fork();
     if (pid == 0) {
         if (fchdir(dir) == 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) {
-            (void)execl(o->git, "git", "init", "--quiet", "--bare", "--template=", branch, ".",
-                        (char *)NULL);
+            (void)execv(program, (char *const *)(uintptr_t)argv);
         }
         _exit(127);
     }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return pid > 0 && gh_wait(pid);
+}
+
+static bool init_in(const struct gh_options *o, int dir)
+{
+    char branch[300];
+    const char *const argv[] = {"git",         "init", "--quiet", "--bare",
+                                "--template=", branch, ".",       NULL};
+    int n = snprintf(branch, sizeof branch, "--initial-branch=%s", o->branch);
+    return n >= 0 && (size_t)n < sizeof branch && run_in(dir, o->git, argv);
 }
 
 static void remove_leftovers(int parent, const char *name)
 {
-    pid_t pid = fork();
-    if (pid == 0) {
-        if (fchdir(parent) == 0) {
-            (void)execl("/bin/rm", "rm", "-rf", "--", name, (char *)NULL);
-        }
-        _exit(127);
-    }
-    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-    }
+    const char *const argv[] = {"rm", "-rf", "--", name, NULL};
+    (void)run_in(parent, "/bin/rm", argv);
 }
 
 /* What a create or delete that was killed has left in this directory. One that is at work
@@ -279,12 +283,8 @@ static void remove_old(int parent)
 
 static alk_err init_beside(const struct gh_options *o, int parent, const char *name)
 {
-    char tmp[64];
-    uint64_t number = 0;
-    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) {
-        return ALK_E_IO;
-    }
-    (void)snprintf(tmp, sizeof tmp, ALK_TREE_TMP "%016llx", (unsigned long long)number);
+    char tmp[TMP_NAME_SIZE];
+    ALK_TRY(make_tmp_name(tmp));
     if (mkdirat(parent, tmp, 0755) != 0) {
         return alk_file_err(errno);
     }
@@ -342,13 +342,10 @@ alk_err gh_repo_create(const struct gh_options *o, struct alk_span path)
 alk_err gh_repo_delete(const struct gh_options *o, struct alk_span path)
 {
     struct alk_git_repopath p;
-    char dir[ALK_GIT_REPO_DIR_SIZE], last[ALK_TREE_NAME_MAX + 1], tmp[64];
+    char dir[ALK_GIT_REPO_DIR_SIZE], last[ALK_TREE_NAME_MAX + 1], tmp[TMP_NAME_SIZE];
     int parent = -1, opened = -1;
-    uint64_t number = 0;
     ALK_TRY(alk_git_repopath_parse(path, &p));
-    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) {
-        return ALK_E_IO;
-    }
+    ALK_TRY(make_tmp_name(tmp));
     struct alk_tree *root = open_root(o);
     alk_err err = ALK_E_NOENT;
     for (unsigned i = 0; err == ALK_E_NOENT && alk_git_repopath_dir(&p, i, dir); i++) {
@@ -359,7 +356,6 @@ alk_err gh_repo_delete(const struct gh_options *o, struct alk_span path)
     }
     if (err == ALK_OK) {
         opened = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        (void)snprintf(tmp, sizeof tmp, ALK_TREE_TMP "%016llx", (unsigned long long)number);
         err =
             opened >= 0 && renameat(opened, last, opened, tmp) == 0 ? ALK_OK : alk_file_err(errno);
     }

@@ -2,6 +2,8 @@
 /* alknet-git serve: from a name to a running git. */
 #include "cache.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -38,9 +40,7 @@ static void put_nonce_seed(void)
     if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
         gh_die("no random bytes");
     }
-    for (size_t i = 0; i < sizeof seed; i++) {
-        (void)snprintf(text + 2 * i, 3, "%02x", seed[i]);
-    }
+    (void)alk_hex(alk_span(seed, sizeof seed), text, sizeof text);
     gh_env_config("receive.certNonceSeed", text);
     gh_env_config("receive.certNonceSlop", "0");
 }

@@ -30,17 +30,27 @@ static bool try_at(const char *dir, const char *rest, const char *name, char *re
     return n > 0 && (size_t)n < ret_size && access(ret, X_OK) == 0;
 }
 
+bool alk_self_dir(char *ret, size_t ret_size)
+{
+    ssize_t n = readlink("/proc/self/exe", ret, ret_size);
+    if (n <= 0 || (size_t)n >= ret_size) {
+        return false; /* none, or cut */
+    }
+    ret[n] = '\0';
+    char *slash = strrchr(ret, '/');
+    if (slash == NULL) {
+        return false; /* "(unreachable)..." */
+    }
+    *slash = '\0';
+    return true;
+}
+
 bool alk_self_beside(const char *name, char *ret, size_t ret_size)
 {
     char dir[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", dir, sizeof dir - 1);
-    dir[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(dir, '/');
-    if (slash != NULL) {
-        *slash = '\0';
-        if (try_at(dir, "", name, ret, ret_size) || try_at(dir, "/..", name, ret, ret_size)) {
-            return true;
-        }
+    if (alk_self_dir(dir, sizeof dir) &&
+        (try_at(dir, "", name, ret, ret_size) || try_at(dir, "/..", name, ret, ret_size))) {
+        return true;
     }
     return try_at("/usr/local", "", name, ret, ret_size) || try_at("/usr", "", name, ret, ret_size);
 }

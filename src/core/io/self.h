@@ -13,6 +13,8 @@ struct alk_self {
 };
 struct alk_self alk_self_look(void);
 
+/* Directory of the running program's file, without a slash at its end. False: unknown. */
+bool alk_self_dir(char *ret, size_t ret_size);
 /* Where a program of ours lies that others start: libexec/alknet/NAME beside the running
  * program, beside its directory, or where packages put it. False: nowhere. */
 bool alk_self_beside(const char *name, char *ret, size_t ret_size);

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CERT_MAX  ((size_t)32 << 20) /* as ALK_GIT_RECEIVE_BYTES_MAX */
+#define CERT_MAX  ((size_t)32 << 20)
 #define CERT_FILE "alknet-push-certs"
 
 bool gh_cert_read(struct alk_buf *ret)

@@ -4,6 +4,7 @@
 #include "gitrun.h"
 
 #include "base/mem.h"
+#include "git/proto/refname.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,6 +13,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define HIDDEN_MAX ((size_t)1 << 20)   /* bytes of a repository's hideRefs */
+#define REFS_MAX   ((size_t)256 << 20) /* of all its refs, where some are hidden */
 
 /* --- list ------------------------------------------------------------------------------ */
 
@@ -156,36 +160,96 @@ static bool enter(const struct gh_options *o)
     }
     static const char *const caches[2] = {NULL, NULL};
     gh_confine(o, false, caches);
-    if (setenv("GIT_DIR", ".", 1) != 0) {
+    if (setenv("GIT_DIR", ".", 1) != 0 || setenv("ALKNET_GIT_PROGRAM", o->git, 1) != 0) {
         gh_die("out of memory");
     }
     return true;
 }
 
+/* The rules of alk_git_ref_is_hidden. */
+static void read_hidden(struct alk_buf *ret)
+{
+    const char *const argv[] = {
+        "git", "config", "-z", "--get-regexp", "^(transfer|uploadpack)\\.hiderefs$", NULL};
+    struct alk_buf lines;
+    alk_buf_init(&lines, NULL, HIDDEN_MAX);
+    alk_buf_init(ret, NULL, HIDDEN_MAX);
+    bool is_good = gh_capture(argv, (struct alk_span){0}, &lines);
+    struct alk_span rest = alk_buf_span(&lines);
+    if (!is_good && (rest.n > 0 || lines.err != ALK_OK)) { /* else there are none */
+        gh_die("the repository's hideRefs cannot be read");
+    }
+    while (rest.n > 0) { /* name LF value NUL */
+        struct alk_span value = alk_span_cut(&rest, 0);
+        (void)alk_span_cut(&value, '\n');
+        (void)alk_buf_put(ret, value);
+        (void)alk_buf_put_u8(ret, 0);
+    }
+    if (ret->err != ALK_OK) {
+        gh_die("out of memory");
+    }
+    alk_buf_fini(&lines);
+}
+
+/* Prints what is to be seen of `refs`, at most `limit` of them; git ends each with LF. */
+static void print_shown(struct alk_span refs, struct alk_span hidden, uint64_t limit)
+{
+    while (refs.n > 0 && limit > 0) {
+        size_t n = alk_span_find(refs, '\n'); /* no name holds one */
+        struct alk_span line = alk_span_head(refs, n), name = line;
+        refs = alk_span_tail(refs, n + 1);
+        name = alk_span_cut(&name, 0);
+        if (!alk_git_ref_is_hidden(hidden, name)) {
+            (void)fwrite(line.p, 1, line.n, stdout);
+            limit--;
+        }
+    }
+}
+
 /* Three words each: name, id, and the id of what an annotated tag is of, or "". */
 int gh_refs(const struct gh_options *o)
 {
-    char count[40];
+    char count[40] = "--count=0"; /* all */
     const char *argv[] = {"git",
                           "for-each-ref",
                           count,
                           "--format=%(refname)%00%(objectname)%00%(*objectname)%00",
                           o->ref != NULL ? o->ref : "refs/",
                           NULL};
+    struct alk_buf hidden, refs;
     if (!enter(o)) {
         return ALK_GIT_STATUS_MISSING;
     }
-    (void)snprintf(count, sizeof count, "--count=%llu", (unsigned long long)o->limit);
-    become(o, argv);
+    read_hidden(&hidden);
+    if (alk_buf_len(&hidden) == 0) {
+        (void)snprintf(count, sizeof count, "--count=%llu", (unsigned long long)o->limit);
+        become(o, argv);
+    }
+    alk_buf_init(&refs, NULL, REFS_MAX);
+    if (!gh_capture(argv, (struct alk_span){0}, &refs)) {
+        gh_die("the refs cannot be read");
+    }
+    print_shown(alk_buf_span(&refs), alk_buf_span(&hidden), o->limit);
+    alk_buf_fini(&refs);
+    alk_buf_fini(&hidden);
+    return 0;
 }
 
-static bool has_commit(const struct gh_options *o, const char *ref)
+static bool is_hidden(const char *ref)
+{
+    struct alk_buf hidden;
+    read_hidden(&hidden);
+    bool is_it = alk_git_ref_is_hidden(alk_buf_span(&hidden), alk_span_str(ref));
+    alk_buf_fini(&hidden);
+    return is_it;
+}
+
+static bool has_commit(const char *ref)
 {
     const char *const argv[] = {"git", "cat-file", "commit", ref, NULL};
     struct alk_buf object;
     alk_buf_init(&object, NULL, (size_t)16 << 20);
-    bool is_there = setenv("ALKNET_GIT_PROGRAM", o->git, 1) == 0 &&
-                    gh_capture(argv, (struct alk_span){0}, &object);
+    bool is_there = gh_capture(argv, (struct alk_span){0}, &object);
     alk_buf_fini(&object);
     return is_there;
 }
@@ -213,7 +277,10 @@ int gh_log(const struct gh_options *o)
     if (!enter(o)) {
         return ALK_GIT_STATUS_MISSING;
     }
-    if (!has_commit(o, from)) { /* an empty repository has no HEAD, and no commits */
+    if (is_hidden(from)) {
+        return ALK_GIT_STATUS_MISSING;
+    }
+    if (!has_commit(from)) { /* an empty repository has no HEAD, and no commits */
         return strcmp(from, "HEAD") == 0 ? 0 : ALK_GIT_STATUS_MISSING;
     }
     (void)snprintf(count, sizeof count, "--max-count=%llu", (unsigned long long)o->limit);

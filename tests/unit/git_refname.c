@@ -242,6 +242,7 @@ static void look(struct alk_span in, void *ctx)
     (void)alk_git_ref_is_valid_any(in);
     (void)alk_git_ref_matches(in, ALK_LIT("refs/heads/main"));
     (void)alk_git_ref_matches(ALK_LIT("**a*/**b"), in);
+    (void)alk_git_ref_is_hidden(in, ALK_LIT("refs/heads/main"));
 }
 
 static void mutations_never_crash(void **state)
@@ -249,6 +250,51 @@ static void mutations_never_crash(void **state)
     (void)state;
     check_mutations(ALK_LIT(ONE " " ZERO " refs/heads/main"), look, NULL);
     check_mutations(ALK_LIT("refs/*/ma**n"), look, NULL);
+}
+
+/* What git 2.39 does with the same transfer.hideRefs. */
+static void the_last_rule_that_fits_hides_or_shows(void **state)
+{
+    static const struct {
+        const char *rules[4];
+        const char *ref;
+        bool is_hidden;
+    } rows[] = {
+        {{NULL}, "refs/heads/main", false},
+        {{"refs/heads"}, "refs/heads/main", true},
+        {{"refs/heads/"}, "refs/heads/main", true},
+        {{"refs/heads//"}, "refs/heads/main", true},
+        {{"refs/heads/main"}, "refs/heads/main", true},
+        {{"refs/heads/main"}, "refs/heads/main/x", true},
+        {{"refs/heads/main"}, "refs/heads/mainly", false},
+        {{"refs/head"}, "refs/heads/main", false},
+        {{"heads"}, "refs/heads/main", false},
+        {{"refs", "!refs/heads"}, "refs/heads/main", false},
+        {{"refs", "!refs/heads"}, "refs/tags/v1", true},
+        {{"!refs/heads", "refs"}, "refs/heads/main", true},
+        {{"refs", "!refs/heads", "refs/heads/x"}, "refs/heads/x", true},
+        {{"^refs/heads"}, "refs/heads/main", true},
+        {{"refs", "!^refs/heads"}, "refs/heads/main", false},
+        {{"^!refs/heads"}, "refs/heads/main", false},
+        {{"HEAD"}, "HEAD", true},
+        {{""}, "refs/heads/main", false},
+        {{"!"}, "refs/heads/main", false},
+        {{"REFS/heads"}, "refs/heads/main", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct alk_buf b;
+        alk_buf_init(&b, NULL, 256);
+        for (size_t j = 0; j < 4 && rows[i].rules[j] != NULL; j++) {
+            check_err(alk_buf_put(&b, alk_span_str(rows[i].rules[j])), ALK_OK);
+            check_err(alk_buf_put_u8(&b, 0), ALK_OK);
+        }
+        if (alk_git_ref_is_hidden(alk_buf_span(&b), alk_span_str(rows[i].ref)) !=
+            rows[i].is_hidden) {
+            fail_msg("row %zu: %s", i, rows[i].ref);
+        }
+        alk_buf_fini(&b);
+    }
 }
 
 int main(void)
@@ -261,6 +307,7 @@ int main(void)
         cmocka_unit_test(ids_are_forty_or_sixty_four_digits),
         cmocka_unit_test(commands_are_read_or_refused),
         cmocka_unit_test(a_command_with_a_long_ref_is_too_big),
+        cmocka_unit_test(the_last_rule_that_fits_hides_or_shows),
         cmocka_unit_test(mutations_never_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,6 +79,29 @@ bool alk_git_ref_matches_any(const struct alk_span *patterns, size_t n, struct a
     return false;
 }
 
+static struct alk_span without_first(struct alk_span s, uint8_t c)
+{
+    return s.n > 0 && s.p[0] == c ? alk_span_tail(s, 1) : s;
+}
+
+bool alk_git_ref_is_hidden(struct alk_span rules, struct alk_span ref)
+{
+    bool is_hidden = false;
+    while (rules.n > 0) {
+        struct alk_span rule = alk_span_cut(&rules, 0);
+        struct alk_span name = without_first(rule, '!');
+        bool shows = name.n < rule.n;
+        name = without_first(name, '^');
+        while (name.n > 0 && name.p[name.n - 1] == '/') {
+            name.n--;
+        }
+        if (alk_span_starts(ref, name) && (ref.n == name.n || ref.p[name.n] == '/')) {
+            is_hidden = !shows;
+        }
+    }
+    return is_hidden;
+}
+
 /* --- ids and commands ---------------------------------------------------------------- */
 
 /* Digits at the front of s, up to one more than any id has. */

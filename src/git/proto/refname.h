@@ -31,6 +31,11 @@ bool alk_git_ref_pattern_is_valid(struct alk_span pattern);
 bool alk_git_ref_matches(struct alk_span pattern, struct alk_span name);
 bool alk_git_ref_matches_any(const struct alk_span *patterns, size_t n, struct alk_span name);
 
+/* Whether these rules hide the ref: the values of transfer.hideRefs and uploadpack.hideRefs in
+ * the order of the config, a zero byte behind each. The last one that fits decides, `!` shows
+ * again; `^` is for namespaces, of which there are none here. [git-config, transfer.hideRefs] */
+bool alk_git_ref_is_hidden(struct alk_span rules, struct alk_span ref);
+
 /* 40 or 64 lower-case hex digits. */
 bool alk_git_id_is_valid(struct alk_span hex);
 /* All zeros: no object. */

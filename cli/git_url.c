@@ -16,39 +16,15 @@ static bool has_any(struct alk_span s, const char *chars)
     return false;
 }
 
-/* Such bytes are in no name that somebody has typed, and the first thing that an
- * address from elsewhere would try. */
-static bool has_control(struct alk_span s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < 0x20 || s.p[i] == 0x7f) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* False: no two hex digits behind a %, a zero byte, or too long. */
 static bool decode(struct alk_span s, char *dst, size_t size)
 {
     size_t n = 0;
-
-    while (s.n > 0 && n + 1 < size) {
-        uint8_t c = s.p[0];
-        size_t took = 1;
-        if (c == '%') {
-            size_t got = 0;
-            if (alk_unhex(alk_span_head(alk_span_tail(s, 1), 2), &c, 1, &got) != ALK_OK ||
-                got != 1 || c == 0) {
-                return false;
-            }
-            took = 3;
-        }
-        dst[n++] = (char)c;
-        s = alk_span_tail(s, took);
+    if (alk_percent_decode(s, (uint8_t *)dst, size - 1, &n) != ALK_OK) {
+        return false;
     }
     dst[n] = '\0';
-    return s.n == 0;
+    return strlen(dst) == n;
 }
 
 alk_err cli_git_url_parse(const char *text, struct cli_git_url *ret, char *why, size_t why_size)
@@ -64,7 +40,9 @@ alk_err cli_git_url_parse(const char *text, struct cli_git_url *ret, char *why, 
     struct alk_span path = alk_span_tail(s, slash);
     bool is_name = !has_any(node, "@.:[");
 
-    if (has_control(s)) {
+    /* Such bytes are in no name that somebody has typed, and the first thing that an
+     * address from elsewhere would try. */
+    if (alk_span_has_control(s)) {
         return alk_say(note, ALK_E_INVALID, "a control character or a newline is forbidden in it");
     }
     if (node.n == 0) {

@@ -242,8 +242,7 @@ static const struct cli_section serve_sections[] = {
      "In the data directory: `node.key`, the node's private key; `node.secret`; `alknet.db`, peers "
      "and tokens; `rotations`, statements of key rotation; `admin.sock`, through which the other "
      "commands talk to the node; `lock`, held while it runs; `encryption.key`, if there is one, "
-     "the "
-     "keys of encrypted values."},
+     "the keys of encrypted values."},
     {NULL, NULL}};
 
 const struct cli_command cli_serve_command = {

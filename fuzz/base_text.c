@@ -35,6 +35,9 @@ static void codecs(struct alk_span in)
         must(alk_z32(alk_span(out, n), text, sizeof(text)));
         must(alk_span_is(in, text));
     }
+    if (alk_percent_decode(in, out, sizeof(out), &n) == ALK_OK) {
+        must(n <= in.n && n >= in.n / 3 && (n < in.n || alk_span_equal(alk_span(out, n), in)));
+    }
 }
 
 static void printing(struct alk_span in)

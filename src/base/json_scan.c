@@ -105,15 +105,6 @@ static const uint8_t *skip_utf8(const uint8_t *p, const uint8_t *end)
     return is_good ? p + 4 : NULL;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (is_digit(c)) {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Four hex digits; -1. */
 static int32_t hex4(const uint8_t *p, const uint8_t *end)
 {
@@ -122,7 +113,7 @@ static int32_t hex4(const uint8_t *p, const uint8_t *end)
         return -1;
     }
     for (unsigned i = 0; i < 4; i++) {
-        int d = hex_digit(p[i]);
+        int d = alk_hex_value(p[i]);
         if (d < 0) {
             return -1;
         }

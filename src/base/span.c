@@ -60,6 +60,42 @@ struct alk_span alk_span_trim(struct alk_span s)
     return s;
 }
 
+static bool is_white(uint8_t c)
+{
+    return is_blank(c) || c == '\r' || c == '\n';
+}
+
+struct alk_span alk_span_strip(struct alk_span s)
+{
+    while (s.n > 0 && is_white(s.p[0])) {
+        s.p++;
+        s.n--;
+    }
+    while (s.n > 0 && is_white(s.p[s.n - 1])) {
+        s.n--;
+    }
+    return s;
+}
+
+bool alk_span_has_control(struct alk_span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < 0x20 || s.p[i] == 0x7f) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int alk_hex_value(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 bool alk_span_u64(struct alk_span s, uint64_t max, uint64_t *ret)
 {
     uint64_t v = 0;

@@ -49,6 +49,12 @@ size_t alk_span_find(struct alk_span s, uint8_t c);
 struct alk_span alk_span_cut(struct alk_span *s, uint8_t c);
 /* Without leading and trailing spaces and tabs. */
 struct alk_span alk_span_trim(struct alk_span s);
+/* Without white space as JSON and mail have it: spaces, tabs, CR, LF. */
+struct alk_span alk_span_strip(struct alk_span s);
+/* Whether a byte is below 0x20, or DEL. */
+bool alk_span_has_control(struct alk_span s);
+/* Of a hex digit in either case; -1. Not for secrets: base/text.h. */
+int alk_hex_value(uint8_t c);
 /* Decimal digits only, no sign, in [0, max]; false for anything else. */
 bool alk_span_u64(struct alk_span s, uint64_t max, uint64_t *ret);
 /* Copies into dst as a zero-terminated string; false (and "") when it does not

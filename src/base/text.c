@@ -161,6 +161,31 @@ alk_err alk_unhex(struct alk_span text, uint8_t *dst, size_t dst_size, size_t *r
     return ALK_OK;
 }
 
+alk_err alk_percent_decode(struct alk_span text, uint8_t *dst, size_t dst_size, size_t *ret_n)
+{
+    size_t n = 0;
+    while (text.n > 0) {
+        uint8_t c = text.p[0];
+        size_t used = 1;
+        if (c == '%') {
+            int high = text.n >= 3 ? alk_hex_value(text.p[1]) : -1;
+            int low = text.n >= 3 ? alk_hex_value(text.p[2]) : -1;
+            if (high < 0 || low < 0) {
+                return ALK_E_MALFORMED;
+            }
+            c = (uint8_t)(high << 4 | low);
+            used = 3;
+        }
+        if (n == dst_size) {
+            return ALK_E_TOO_BIG;
+        }
+        dst[n++] = c;
+        text = alk_span_tail(text, used);
+    }
+    *ret_n = n;
+    return ALK_OK;
+}
+
 /* Takes right padding off; text whose padding is wrong keeps it, and '=' is no
  * digit. */
 static struct alk_span unpad(struct alk_span text)

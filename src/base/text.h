@@ -34,6 +34,12 @@ ALK_NODISCARD alk_err alk_unbase64url(struct alk_span text, uint8_t *dst, size_t
                                       size_t *ret_n);
 ALK_NODISCARD alk_err alk_unz32(struct alk_span text, uint8_t *dst, size_t dst_size, size_t *ret_n);
 
+/* %XX becomes a byte, which may be zero; everything else stands for itself [RFC 3986 §2.1].
+ * ALK_E_MALFORMED: no two hex digits behind a %. ALK_E_TOO_BIG: dst too small. Not for
+ * secrets. */
+ALK_NODISCARD alk_err alk_percent_decode(struct alk_span text, uint8_t *dst, size_t dst_size,
+                                         size_t *ret_n);
+
 /* Peer bytes for logs and terminals: printable ASCII as it is, \t \n \\ \" and
  * \xNN for the rest, at most `max` bytes of input and then "...". */
 alk_err alk_buf_put_escaped(struct alk_buf *b, struct alk_span s, size_t max);

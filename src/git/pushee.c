@@ -6,29 +6,6 @@
 
 #define DEFAULT_PORT ":4433" /* of an address that names none */
 
-/* Once, as for a request. */
-static bool decode(struct alk_span in, char *dst, size_t size, size_t *ret_n)
-{
-    size_t n = 0;
-    while (in.n > 0) {
-        uint8_t c = in.p[0];
-        size_t used = 1, got = 0;
-        if (n == size) {
-            return false;
-        }
-        if (c == '%') {
-            if (in.n < 3 || alk_unhex(alk_span(in.p + 1, 2), &c, 1, &got) != ALK_OK) {
-                return false;
-            }
-            used = 3;
-        }
-        dst[n++] = (char)c;
-        in = alk_span_tail(in, used);
-    }
-    *ret_n = n;
-    return true;
-}
-
 /* alknet://[key@]host[:port]/path, taken apart. False: not that. */
 static bool split(struct alk_span pushee, struct alk_span *key, struct alk_span *host,
                   struct alk_span *path)
@@ -50,13 +27,13 @@ static bool split(struct alk_span pushee, struct alk_span *key, struct alk_span 
 
 bool alk_git_pushee_is(struct alk_span pushee, struct alk_span name, struct alk_span key)
 {
-    char text[ALK_GIT_REPO_DIR_SIZE + 2];
+    uint8_t text[ALK_GIT_REPO_DIR_SIZE + 2];
     size_t n = 0;
     struct alk_git_repopath p;
     struct alk_span its_key, host, path;
     return split(pushee, &its_key, &host, &path) &&
            (its_key.n == 0 || alk_span_equal(its_key, key)) &&
-           decode(path, text, sizeof text, &n) &&
+           alk_percent_decode(path, text, sizeof text, &n) == ALK_OK &&
            alk_git_repopath_parse(alk_span(text, n), &p) == ALK_OK &&
            alk_span_equal(alk_span(p.name, p.n), name);
 }

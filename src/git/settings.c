@@ -21,20 +21,10 @@ static alk_err refuse(char *why, size_t why_size, const char *text)
     return ALK_E_CONFIG;
 }
 
-static bool has_control(struct alk_span s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < 0x20 || s.p[i] == 0x7f) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static alk_err check_path(const struct alk_conf *value, char *why, size_t why_size)
 {
     struct alk_span path = alk_conf_span(value);
-    if (path.n == 0 || path.p[0] != '/' || has_control(path)) {
+    if (path.n == 0 || path.p[0] != '/' || alk_span_has_control(path)) {
         return refuse(why, why_size, "the path must be absolute, without control characters");
     }
     return ALK_OK;
@@ -43,7 +33,7 @@ static alk_err check_path(const struct alk_conf *value, char *why, size_t why_si
 static alk_err check_match(const struct alk_conf *value, char *why, size_t why_size)
 {
     struct alk_span match = alk_conf_span(value);
-    if (has_control(match) || !alk_span_is_utf8(match)) {
+    if (alk_span_has_control(match) || !alk_span_is_utf8(match)) {
         return refuse(why, why_size, "a pattern must not hold control characters");
     }
     if (alk_span_ends(match, ALK_LIT(".git"))) {

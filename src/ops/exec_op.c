@@ -82,23 +82,6 @@ static void fail(struct exec_call *c, const char *code, const char *message)
 
 /* --- answers --------------------------------------------------------------- */
 
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* Without the white space of JSON around it [RFC 8259 §2]. */
-static struct alk_span trim(struct alk_span s)
-{
-    while (s.n > 0 && is_space(s.p[0])) {
-        s = alk_span_tail(s, 1);
-    }
-    while (s.n > 0 && is_space(s.p[s.n - 1])) {
-        s.n--;
-    }
-    return s;
-}
-
 /* An object with a member `error`. */
 static bool may_be_error(struct alk_span line)
 {
@@ -171,9 +154,10 @@ static bool next_line(struct exec_call *c, struct alk_span *ret, size_t *ret_use
     if (have.n == 0 || (!is_whole && !is_good(c))) {
         return false;
     }
-    *ret = trim(alk_span_head(have, end));
+    *ret = alk_span_strip(alk_span_head(have, end));
     *ret_used = is_whole ? end + 1 : have.n;
-    return is_good(c) || trim(alk_span_tail(have, *ret_used)).n > 0 || !may_be_error(*ret);
+    return is_good(c) || alk_span_strip(alk_span_tail(have, *ret_used)).n > 0 ||
+           !may_be_error(*ret);
 }
 
 /* Answers, as long as there is room. */
@@ -193,7 +177,7 @@ static void tell_lines(struct exec_call *c)
 /* How a program that has not succeeded ends its request. */
 static void tell_failure(struct exec_call *c)
 {
-    struct alk_span text = trim(alk_buf_span(&c->out));
+    struct alk_span text = alk_span_strip(alk_buf_span(&c->out));
     size_t start = text.n;
     while (start > 0 && text.p[start - 1] != '\n') {
         start--;
@@ -216,7 +200,7 @@ static void tell_failure(struct exec_call *c)
 static void tell_output(struct exec_call *c)
 {
     struct alk_request *r = c->request;
-    struct alk_span text = trim(alk_buf_span(&c->out));
+    struct alk_span text = alk_span_strip(alk_buf_span(&c->out));
     if (text.n > 0 && alk_json_scan_check(text) != ALK_OK) {
         say(c->op, "its output is not JSON");
         fail(c, ALK_OPS_INTERNAL, "the program answered with something that is not JSON");

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "ops/schema_uri.h"
 
+#include "base/text.h"
+
 struct parts {
     struct alk_span scheme, authority, path, query;
     bool has_scheme, has_authority, has_query;
@@ -185,30 +187,7 @@ alk_err alk_schema_uri_resolve(struct alk_span base_text, struct alk_span ref, c
     return ALK_OK;
 }
 
-static int hex(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool alk_schema_uri_decode(struct alk_span text, char *dst, size_t *ret_n)
 {
-    size_t n = 0;
-
-    for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] != '%') {
-            dst[n++] = (char)text.p[i];
-            continue;
-        }
-        if (text.n - i < 3 || hex(text.p[i + 1]) < 0 || hex(text.p[i + 2]) < 0) {
-            return false;
-        }
-        dst[n++] = (char)(hex(text.p[i + 1]) * 16 + hex(text.p[i + 2]));
-        i += 2;
-    }
-    *ret_n = n;
-    return true;
+    return alk_percent_decode(text, (uint8_t *)dst, text.n, ret_n) == ALK_OK;
 }

@@ -274,9 +274,37 @@ static void digits_stand_at_the_end_of_their_room(void **state)
     }
 }
 
+static void white_space_and_control_bytes_are_known(void **state)
+{
+    (void)state;
+    assert_true(alk_span_is(alk_span_strip(ALK_LIT(" \r\n\ta b\n\n")), "a b"));
+    assert_true(alk_span_is(alk_span_strip(ALK_LIT("\va")), "\va"));
+    assert_int_equal(alk_span_strip(ALK_LIT(" \n\t\r ")).n, 0);
+    assert_int_equal(alk_span_strip((struct alk_span){0}).n, 0);
+    for (unsigned c = 0; c < 256; c++) {
+        const uint8_t bytes[] = {'a', (uint8_t)c, 'b'};
+        assert_int_equal(alk_span_has_control(alk_span(bytes, 3)), c < 0x20 || c == 0x7f);
+    }
+    assert_false(alk_span_has_control((struct alk_span){0}));
+}
+
+static void hex_digits_have_values_in_either_case(void **state)
+{
+    static const char lower[] = "0123456789abcdef", upper[] = "0123456789ABCDEF";
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        const char *a = c == 0 ? NULL : strchr(lower, (int)c),
+                   *b = c == 0 ? NULL : strchr(upper, (int)c);
+        int want = a != NULL ? (int)(a - lower) : b != NULL ? (int)(b - upper) : -1;
+        assert_int_equal(alk_hex_value((uint8_t)c), want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(white_space_and_control_bytes_are_known),
+        cmocka_unit_test(hex_digits_have_values_in_either_case),
         cmocka_unit_test(prefixes_and_suffixes),
         cmocka_unit_test(case_is_ignored_for_ascii_letters_only),
         cmocka_unit_test(cut_takes_what_precedes_the_separator),

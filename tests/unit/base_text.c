@@ -245,9 +245,47 @@ static void sizes_and_times_read_well(void **state)
     assert_string_equal(small, "");
 }
 
+static void percent_signs_are_decoded_or_refused(void **state)
+{
+    static const struct {
+        const char *text, *want; /* NULL: malformed */
+    } rows[] = {
+        {"", ""},
+        {"a/b c", "a/b c"},
+        {"%41%62", "Ab"},
+        {"%2f%2F", "//"},
+        {"%25%32%35", "%25"},
+        {"%e2%82%ac", "\xe2\x82\xac"},
+        {"100%", NULL},
+        {"%4", NULL},
+        {"%", NULL},
+        {"%4g", NULL},
+        {"%g4", NULL},
+        {"%%41", NULL},
+        {"%+1", NULL},
+        {"a%\xb1"
+         "0",
+         NULL},
+    };
+    uint8_t dst[32];
+    size_t n = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        alk_err err = alk_percent_decode(alk_span_str(rows[i].text), dst, sizeof(dst), &n);
+        check_err(err, rows[i].want == NULL ? ALK_E_MALFORMED : ALK_OK);
+        assert_true(rows[i].want == NULL || alk_span_is(alk_span(dst, n), rows[i].want));
+    }
+    check_err(alk_percent_decode(ALK_LIT("%00"), dst, 1, &n), ALK_OK);
+    assert_true(n == 1 && dst[0] == 0);
+    check_err(alk_percent_decode(ALK_LIT("%41b"), dst, 2, &n), ALK_OK);
+    check_err(alk_percent_decode(ALK_LIT("%41bc"), dst, 2, &n), ALK_E_TOO_BIG);
+    check_err(alk_percent_decode(ALK_LIT("ab%4"), dst, 2, &n), ALK_E_MALFORMED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(percent_signs_are_decoded_or_refused),
         cmocka_unit_test(known_values),
         cmocka_unit_test(what_is_encoded_decodes_again),
         cmocka_unit_test(foreign_characters_are_refused),

@@ -22,16 +22,6 @@ static alk_err refuse(char *why, size_t why_size, const char *text)
     return ALK_E_CONFIG;
 }
 
-static bool has_control(struct alk_span s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < 0x20 || s.p[i] == 0x7f) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static alk_err check_listen(const struct alk_conf *value, char *why, size_t why_size)
 {
     struct alk_addr addr;
@@ -66,7 +56,7 @@ static alk_err check_advertise(const struct alk_conf *value, char *why, size_t w
 static alk_err check_path(const struct alk_conf *value, char *why, size_t why_size)
 {
     struct alk_span path = alk_conf_span(value);
-    if (has_control(path)) {
+    if (alk_span_has_control(path)) {
         return refuse(why, why_size, "a path must not hold control characters");
     }
     if (path.n > 0 && path.p[0] == '~') {
@@ -86,7 +76,7 @@ static alk_err check_absolute(const struct alk_conf *value, char *why, size_t wh
 
 static alk_err check_alpn(const struct alk_conf *value, char *why, size_t why_size)
 {
-    if (has_control(alk_conf_span(value))) {
+    if (alk_span_has_control(alk_conf_span(value))) {
         return refuse(why, why_size, "an ALPN must not hold control characters");
     }
     return ALK_OK;

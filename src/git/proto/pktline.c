@@ -4,24 +4,13 @@
 /* What a length says: 0 to 2 are marks, 3 is nothing, 4 and more counts its own digits. */
 enum { PKT_NOTHING = 3 };
 
-static int digit_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* All four digits are there. */
 static alk_err head_parse(const uint8_t digits[static ALK_GIT_PKT_HEAD],
                           enum alk_git_pkt_kind *ret_kind, size_t *ret_n)
 {
     unsigned length = 0;
     for (size_t i = 0; i < ALK_GIT_PKT_HEAD; i++) {
-        length = length << 4 | (unsigned)digit_value(digits[i]);
+        length = length << 4 | (unsigned)alk_hex_value(digits[i]);
     }
     if (length == PKT_NOTHING) {
         return ALK_E_MALFORMED;
@@ -43,7 +32,7 @@ alk_err alk_git_pkt_parse(struct alk_rd *r, struct alk_git_pkt *ret)
     struct alk_git_pkt pkt = {0};
     size_t n = 0;
     for (size_t i = 0; i < ALK_GIT_PKT_HEAD && i < alk_rd_left(&t); i++) {
-        if (digit_value(t.p[i]) < 0) {
+        if (alk_hex_value(t.p[i]) < 0) {
             return ALK_E_MALFORMED;
         }
     }
@@ -91,7 +80,7 @@ static alk_err stream_head(struct alk_git_pkt_stream *s, struct alk_span *in)
         if (in->n == 0) {
             return ALK_MORE;
         }
-        if (digit_value(in->p[0]) < 0) {
+        if (alk_hex_value(in->p[0]) < 0) {
             return stream_fail(s, ALK_E_MALFORMED);
         }
         s->digits[s->digit_count++] = in->p[0];

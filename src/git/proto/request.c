@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "git/proto/request.h"
 
+#include "base/text.h"
 #include "git/proto/pktline.h"
 
 static const char *const service_names[] = {
@@ -56,49 +57,18 @@ const char *alk_git_request_why_text(enum alk_git_request_why why)
 
 /* --- parsing ------------------------------------------------------------------------- */
 
-static int hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* The byte at the front of *s, decoded; -1: a bad escape. */
-static int decode_byte(struct alk_span *s)
-{
-    uint8_t c = s->p[0];
-    *s = alk_span_tail(*s, 1);
-    if (c != '%') {
-        return c;
-    }
-    int high = s->n >= 2 ? hex_value(s->p[0]) : -1;
-    int low = s->n >= 2 ? hex_value(s->p[1]) : -1;
-    if (high < 0 || low < 0 || (high | low) == 0) {
-        return -1;
-    }
-    *s = alk_span_tail(*s, 2);
-    return high << 4 | low;
-}
-
 static enum alk_git_request_why read_path(struct alk_span text, struct alk_git_request *q)
 {
     size_t n = 0;
     if (text.n == 0) {
         return ALK_GIT_REQUEST_NO_PATH;
     }
-    while (text.n > 0) {
-        int c = decode_byte(&text);
-        if (c < 0) {
-            return ALK_GIT_REQUEST_BAD_ESCAPE;
-        }
-        if (n == sizeof(q->path_room)) {
-            return ALK_GIT_REQUEST_LONG_PATH;
-        }
-        q->path_room[n++] = (uint8_t)c;
+    alk_err err = alk_percent_decode(text, q->path_room, sizeof(q->path_room), &n);
+    if (err == ALK_E_TOO_BIG) {
+        return ALK_GIT_REQUEST_LONG_PATH;
+    }
+    if (err != ALK_OK || alk_span_find(alk_span(q->path_room, n), 0) < n) {
+        return ALK_GIT_REQUEST_BAD_ESCAPE;
     }
     q->path = alk_span(q->path_room, n);
     return ALK_GIT_REQUEST_FINE;

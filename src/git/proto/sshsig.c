@@ -26,22 +26,11 @@ static bool is_space(uint8_t c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static struct alk_span trim(struct alk_span s)
-{
-    while (s.n > 0 && is_space(s.p[0])) {
-        s = alk_span_tail(s, 1);
-    }
-    while (s.n > 0 && is_space(s.p[s.n - 1])) {
-        s = alk_span_head(s, s.n - 1);
-    }
-    return s;
-}
-
 /* The base64 text between the two lines. */
 static alk_err armor_body(struct alk_span text, struct alk_span *ret)
 {
     const struct alk_span begin = ALK_LIT(ALK_GIT_SSHSIG_BEGIN), end = ALK_LIT(ALK_GIT_SSHSIG_END);
-    text = trim(text);
+    text = alk_span_strip(text);
     if (text.n > TEXT_MAX) {
         return ALK_E_TOO_BIG;
     }

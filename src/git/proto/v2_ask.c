@@ -56,15 +56,11 @@ static void put_all(struct alk_git_v2 *c, const char *word, const struct alk_spa
 
 static void put_number(struct alk_git_v2 *c, const char *word, uint64_t number)
 {
-    char digits[24];
-    size_t at = sizeof(digits);
-    if (number == 0) {
-        return;
+    uint8_t room[ALK_DIGITS_MAX];
+    if (number > 0) {
+        size_t n = alk_digits(number, room);
+        put(c, word, alk_span(room + sizeof(room) - n, n), false);
     }
-    for (; number > 0; number /= 10) {
-        digits[--at] = (char)('0' + number % 10);
-    }
-    put(c, word, alk_span(digits + at, sizeof(digits) - at), false);
 }
 
 static void put_mark(struct alk_git_v2 *c, enum alk_git_pkt_kind mark)

@@ -42,8 +42,9 @@ static int ask_page(void *ctx, struct alk_span input, struct yyjson_doc **ret_do
                         : cli_state_auth(l->state, l->operation, copy, ret_doc, ret_output);
 }
 
-int cli_op_list(struct cli *cli, const struct cli_args *args, const char *operation,
-                const char *list, struct yyjson_doc **ret_doc)
+/* *ret_doc: an object with all of the list. */
+static int get_list(struct cli *cli, const struct cli_args *args, const char *operation,
+                    const char *list, struct yyjson_doc **ret_doc)
 {
     struct cli_state state;
     struct list l = {&state, operation};
@@ -53,6 +54,39 @@ int cli_op_list(struct cli *cli, const struct cli_args *args, const char *operat
         rc = cli_pages_read(cli, list, ask_page, &l, ret_doc);
     }
     cli_state_close(&state);
+    return rc;
+}
+
+static bool put_rows(struct cli_table *table, struct yyjson_val *list, const char *const *heads,
+                     cli_op_row_fn *row)
+{
+    size_t i, n;
+    struct yyjson_val *one;
+    bool is_ok = cli_table_row(table, heads);
+    yyjson_arr_foreach(list, i, n, one)
+    {
+        is_ok = is_ok && row(table, one);
+    }
+    return is_ok;
+}
+
+int cli_op_table(struct cli *cli, const struct cli_args *args, const char *operation,
+                 const char *list, const char *const *heads, unsigned columns, cli_op_row_fn *row)
+{
+    struct yyjson_doc *answer = NULL;
+    struct cli_table table = {.columns = columns};
+
+    int rc = get_list(cli, args, operation, list, &answer);
+    struct yyjson_val *root = yyjson_doc_get_root(answer);
+    if (rc == CLI_OK && cli->is_json) {
+        rc = cli_op_print(cli, root);
+    } else if (rc == CLI_OK && put_rows(&table, yyjson_obj_get(root, list), heads, row)) {
+        cli_table_print(cli, &table);
+    } else if (rc == CLI_OK) {
+        rc = cli_fail_err(cli, ALK_E_NOMEM, NULL);
+    }
+    cli_table_free(&table);
+    yyjson_doc_free(answer);
     return rc;
 }
 

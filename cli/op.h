@@ -17,9 +17,12 @@ bool cli_op_put_many(struct yyjson_mut_doc *doc, struct yyjson_mut_val *object, 
 int cli_op_run(struct cli *cli, const struct cli_args *args, const char *operation,
                struct yyjson_mut_doc *input, struct yyjson_doc **ret_doc,
                struct yyjson_val **ret_output);
-/* The same for a list that comes in pages: *ret_doc is an object with the whole of it. */
-int cli_op_list(struct cli *cli, const struct cli_args *args, const char *operation,
-                const char *list, struct yyjson_doc **ret_doc);
+/* Puts the row of one member of a list. False: out of memory. */
+typedef bool cli_op_row_fn(struct cli_table *table, struct yyjson_val *one);
+/* Runs one whose output is a list under `list`, which may come in pages, and prints the whole
+ * of it: a table with these heads, or JSON. */
+int cli_op_table(struct cli *cli, const struct cli_args *args, const char *operation,
+                 const char *list, const char *const *heads, unsigned columns, cli_op_row_fn *row);
 /* An operation whose input is argument 0 under `name`; prints "<done> <text>". */
 int cli_op_one(struct cli *cli, const struct cli_args *args, const char *operation,
                const char *name, const char *done);

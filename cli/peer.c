@@ -31,41 +31,21 @@ static int run_add(struct cli *cli, const struct cli_args *args)
     return rc;
 }
 
-static bool peer_rows(struct cli_table *table, struct yyjson_val *peers)
+static bool put_row(struct cli_table *table, struct yyjson_val *p)
 {
-    static const char *const head[] = {"ID", "ENABLED", "SCOPES", "FROM", "KEYS"};
-    bool is_ok = cli_table_row(table, head);
-    for (size_t i = 0; is_ok && i < yyjson_arr_size(peers); i++) {
-        struct yyjson_val *p = yyjson_arr_get(peers, i);
-        char scopes[512], keys[1024];
-        cli_op_join(yyjson_obj_get(p, "scopes"), scopes, sizeof scopes);
-        cli_op_join(yyjson_obj_get(p, "keys"), keys, sizeof keys);
-        const char *const cells[] = {
-            cli_op_text(p, "id"), yyjson_get_bool(yyjson_obj_get(p, "enabled")) ? "yes" : "no",
-            scopes[0] == '\0' ? "-" : scopes, cli_op_text(p, "from"), keys[0] == '\0' ? "-" : keys};
-        is_ok = cli_table_row(table, cells);
-    }
-    return is_ok;
+    char scopes[512], keys[1024];
+    cli_op_join(yyjson_obj_get(p, "scopes"), scopes, sizeof scopes);
+    cli_op_join(yyjson_obj_get(p, "keys"), keys, sizeof keys);
+    const char *const cells[] = {
+        cli_op_text(p, "id"), yyjson_get_bool(yyjson_obj_get(p, "enabled")) ? "yes" : "no",
+        scopes[0] == '\0' ? "-" : scopes, cli_op_text(p, "from"), keys[0] == '\0' ? "-" : keys};
+    return cli_table_row(table, cells);
 }
 
 static int run_peers(struct cli *cli, const struct cli_args *args)
 {
-    struct yyjson_doc *answer = NULL;
-    struct cli_table table = {.columns = 5};
-
-    int rc = cli_op_list(cli, args, "auth/peer/list", "peers", &answer);
-    if (rc == CLI_OK && cli->is_json) {
-        rc = cli_op_print(cli, yyjson_doc_get_root(answer));
-    } else if (rc == CLI_OK) {
-        if (peer_rows(&table, yyjson_obj_get(yyjson_doc_get_root(answer), "peers"))) {
-            cli_table_print(cli, &table);
-        } else {
-            rc = cli_fail_err(cli, ALK_E_NOMEM, NULL);
-        }
-    }
-    cli_table_free(&table);
-    yyjson_doc_free(answer);
-    return rc;
+    static const char *const heads[] = {"ID", "ENABLED", "SCOPES", "FROM", "KEYS"};
+    return cli_op_table(cli, args, "auth/peer/list", "peers", heads, 5, put_row);
 }
 
 static int run_disable(struct cli *cli, const struct cli_args *args)

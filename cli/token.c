@@ -39,49 +39,28 @@ static int run_new(struct cli *cli, const struct cli_args *args)
     return rc;
 }
 
-static bool token_rows(struct cli_table *table, struct yyjson_val *tokens)
+static bool put_row(struct cli_table *table, struct yyjson_val *t)
 {
-    static const char *const head[] = {"PREFIX", "ID", "KIND", "SCOPES", "EXPIRES", "CREATED"};
-    bool is_ok = cli_table_row(table, head);
-    for (size_t i = 0; is_ok && i < yyjson_arr_size(tokens); i++) {
-        struct yyjson_val *t = yyjson_arr_get(tokens, i);
-        struct yyjson_val *list = yyjson_obj_get(t, "scopes");
-        bool is_old = yyjson_get_bool(yyjson_obj_get(t, "expired"));
-        char scopes[512], expires[64];
-        cli_op_join(list, scopes, sizeof scopes);
-        (void)snprintf(expires, sizeof expires, "%s%s", cli_op_text(t, "expires_at"),
-                       is_old ? " (over)" : "");
-        bool is_invitation = strcmp(cli_op_text(t, "purpose"), "invitation") == 0;
-        const char *const cells[] = {cli_op_text(t, "prefix"),
-                                     cli_op_text(t, "id"),
-                                     is_invitation ? "invitation" : "token",
-                                     list == NULL ? "(all of the peer's)" : scopes,
-                                     expires[0] == '\0' ? "never" : expires,
-                                     cli_op_text(t, "created_at")};
-        is_ok = cli_table_row(table, cells);
-    }
-    return is_ok;
+    struct yyjson_val *list = yyjson_obj_get(t, "scopes");
+    bool is_old = yyjson_get_bool(yyjson_obj_get(t, "expired"));
+    char scopes[512], expires[64];
+    cli_op_join(list, scopes, sizeof scopes);
+    (void)snprintf(expires, sizeof expires, "%s%s", cli_op_text(t, "expires_at"),
+                   is_old ? " (over)" : "");
+    bool is_invitation = strcmp(cli_op_text(t, "purpose"), "invitation") == 0;
+    const char *const cells[] = {cli_op_text(t, "prefix"),
+                                 cli_op_text(t, "id"),
+                                 is_invitation ? "invitation" : "token",
+                                 list == NULL ? "(all of the peer's)" : scopes,
+                                 expires[0] == '\0' ? "never" : expires,
+                                 cli_op_text(t, "created_at")};
+    return cli_table_row(table, cells);
 }
 
 static int run_list(struct cli *cli, const struct cli_args *args)
 {
-    struct yyjson_doc *answer = NULL;
-    struct cli_table table = {.columns = 6};
-
-    int rc = cli_op_list(cli, args, "auth/token/list", "tokens", &answer);
-    if (rc == CLI_OK && cli->is_json) {
-        rc = cli_op_print(cli, yyjson_doc_get_root(answer));
-    } else if (rc == CLI_OK) {
-        struct yyjson_val *tokens = yyjson_obj_get(yyjson_doc_get_root(answer), "tokens");
-        if (token_rows(&table, tokens)) {
-            cli_table_print(cli, &table);
-        } else {
-            rc = cli_fail_err(cli, ALK_E_NOMEM, NULL);
-        }
-    }
-    cli_table_free(&table);
-    yyjson_doc_free(answer);
-    return rc;
+    static const char *const heads[] = {"PREFIX", "ID", "KIND", "SCOPES", "EXPIRES", "CREATED"};
+    return cli_op_table(cli, args, "auth/token/list", "tokens", heads, 6, put_row);
 }
 
 static int run_revoke(struct cli *cli, const struct cli_args *args)

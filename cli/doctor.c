@@ -132,9 +132,9 @@ const struct cli_command cli_doctor_command = {
     .purpose =
         "Looks at this machine as alknet needs it: socket buffers, packet offload, file "
         "descriptors, clock, the separation of handler processes, the node's data, key, "
-        "certificate "
-        "and ports; and with NODE the way there. For everything that is not well it prints the "
-        "command that repairs it. `weak` works, only worse; `ill` does not, and makes the exit "
+        "certificate, ports and repositories; and with NODE the way there. For everything that is "
+        "not well it prints the command that repairs it. `weak` works, only worse; `ill` does not, "
+        "and makes the exit "
         "status 1. It changes nothing.",
     .sets = {cli_state_opts, cli_key_opts, cli_node_opts, cli_json_opts},
     .args = doctor_args,

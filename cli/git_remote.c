@@ -160,7 +160,9 @@ static int run(struct cli *cli, const struct cli_args *args)
     h.remote = cli_value(args, 0);
     h.url_text = cli_value(args, args->value_count - 1); /* git leaves out what is the same */
     if (cli_git_url_parse(h.url_text, &h.url, why, sizeof why) != ALK_OK) {
-        return cli_fail(cli, CLI_USAGE, "'%s' is no address of a repository: %s", h.url_text, why);
+        char text[512]; /* it may come from elsewhere, with bytes that terminals obey */
+        cli_safe(alk_span_str(h.url_text), text, sizeof text);
+        return cli_fail(cli, CLI_USAGE, "'%s' is no address of a repository: %s", text, why);
     }
     alk_buf_init(&h.config_text, NULL, CONFIG_MAX);
     int rc = serve(&h);

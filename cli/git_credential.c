@@ -6,10 +6,14 @@
 
 #define OUTPUT_MAX 8192
 
-alk_err cli_git_credential_put(struct alk_buf *b, const char *host_port, const char *token)
+alk_err cli_git_credential_put(struct alk_buf *b, const struct cli_git_place *place,
+                               const char *token)
 {
-    ALK_TRY(
-        alk_buf_printf(b, "protocol=alknet\nhost=%s\nusername=" CLI_GIT_USERNAME "\n", host_port));
+    ALK_TRY(alk_buf_printf(b, "protocol=alknet\nhost=%s\n", place->host_port));
+    if (place->key[0] != '\0') {
+        ALK_TRY(alk_buf_printf(b, "path=%s\n", place->key));
+    }
+    ALK_TRY(alk_buf_put_str(b, "username=" CLI_GIT_USERNAME "\n"));
     if (token != NULL) {
         ALK_TRY(alk_buf_printf(b, "password=%s\n", token));
     }
@@ -37,7 +41,8 @@ alk_err cli_git_credential_get(struct alk_span text, char ret[static ALK_TOKEN_S
     return ALK_E_NOENT;
 }
 
-static alk_err run(const char *what, const char *host_port, const char *token, struct alk_buf *out)
+static alk_err run(const char *what, const struct cli_git_place *place, const char *token,
+                   struct alk_buf *out)
 {
     struct alk_buf in;
     int status = 0;
@@ -45,7 +50,7 @@ static alk_err run(const char *what, const char *host_port, const char *token, s
     alk_buf_init(&in, NULL, CLI_GIT_INPUT_MAX);
     alk_err err = alk_buf_reserve(&in, CLI_GIT_INPUT_MAX) == NULL
                       ? ALK_E_NOMEM
-                      : cli_git_credential_put(&in, host_port, token);
+                      : cli_git_credential_put(&in, place, token);
     if (err == ALK_OK) {
         err = cli_git_run((const char *const[]){"credential", what, NULL}, alk_buf_span(&in), out,
                           &status);
@@ -54,13 +59,13 @@ static alk_err run(const char *what, const char *host_port, const char *token, s
     return err == ALK_OK && status != 0 ? ALK_E_NOENT : err;
 }
 
-alk_err cli_git_credential_fill(const char *host_port, char ret[static ALK_TOKEN_SIZE])
+alk_err cli_git_credential_fill(const struct cli_git_place *place, char ret[static ALK_TOKEN_SIZE])
 {
     struct alk_buf out;
 
     alk_buf_init(&out, NULL, OUTPUT_MAX);
-    alk_err err = alk_buf_reserve(&out, OUTPUT_MAX) == NULL ? ALK_E_NOMEM
-                                                            : run("fill", host_port, NULL, &out);
+    alk_err err =
+        alk_buf_reserve(&out, OUTPUT_MAX) == NULL ? ALK_E_NOMEM : run("fill", place, NULL, &out);
     if (err == ALK_OK) {
         err = cli_git_credential_get(alk_buf_span(&out), ret);
     }
@@ -68,12 +73,12 @@ alk_err cli_git_credential_fill(const char *host_port, char ret[static ALK_TOKEN
     return err;
 }
 
-void cli_git_credential_tell(const char *host_port, const char *token, bool is_good)
+void cli_git_credential_tell(const struct cli_git_place *place, const char *token, bool is_good)
 {
     struct alk_buf out;
 
     alk_buf_init(&out, NULL, OUTPUT_MAX);
     /* A helper that keeps nothing is no reason to fail; it has said so itself. */
-    (void)run(is_good ? "approve" : "reject", host_port, token, &out);
+    (void)run(is_good ? "approve" : "reject", place, token, &out);
     alk_buf_fini(&out);
 }

@@ -247,15 +247,19 @@ static int fail_credential(struct session *s, alk_err err)
 /* Once more, with a token of git's credential helpers. */
 static int retry(struct session *s)
 {
-    char host_port[ALK_KNOWN_HOST_MAX], token[ALK_TOKEN_SIZE] = "";
+    struct cli_git_place place = {.key = ""};
+    char token[ALK_TOKEN_SIZE] = "";
     bool had_token = s->client.token[0] != '\0';
 
-    (void)snprintf(host_port, sizeof host_port, "%s", s->client.node.host_port);
+    (void)snprintf(place.host_port, sizeof place.host_port, "%s", s->client.node.host_port);
+    if (s->client.options.pinned_key != NULL) {
+        (void)alk_z32(alk_span(s->client.options.pinned_key, 32), place.key, sizeof place.key);
+    }
     close_attempt(s);
     if (had_token) {
         return fail_credential(s, ALK_E_AUTH);
     }
-    alk_err err = cli_git_credential_fill(host_port, token);
+    alk_err err = cli_git_credential_fill(&place, token);
     if (err != ALK_OK) {
         return fail_credential(s, err);
     }
@@ -264,7 +268,7 @@ static int retry(struct session *s)
         rc = fail_credential(s, ALK_E_AUTH);
     }
     if (s->wants_credential || s->is_answered) {
-        cli_git_credential_tell(host_port, token, s->is_answered);
+        cli_git_credential_tell(&place, token, s->is_answered);
     }
     alk_wipe(token, sizeof token);
     return rc;

@@ -238,14 +238,16 @@ static void mutated_configurations_never_crash(void **state)
 static void a_credential_is_written_as_git_reads_it(void **state)
 {
     struct alk_buf b;
+    const struct cli_git_place place = {.host_port = "h:1"};
+    const struct cli_git_place pinned = {.host_port = "h:1", .key = "KEY"};
     (void)state;
 
     alk_buf_init(&b, NULL, 256);
-    assert_int_equal(cli_git_credential_put(&b, "h:1", NULL), ALK_OK);
+    assert_int_equal(cli_git_credential_put(&b, &place, NULL), ALK_OK);
     assert_string_equal(alk_buf_cstr(&b), "protocol=alknet\nhost=h:1\nusername=token\n\n");
     alk_buf_clear(&b);
-    assert_int_equal(cli_git_credential_put(&b, "h:1", TOKEN), ALK_OK);
-    assert_string_equal(alk_buf_cstr(&b), "protocol=alknet\nhost=h:1\nusername=token\n"
+    assert_int_equal(cli_git_credential_put(&b, &pinned, TOKEN), ALK_OK);
+    assert_string_equal(alk_buf_cstr(&b), "protocol=alknet\nhost=h:1\npath=KEY\nusername=token\n"
                                           "password=" TOKEN "\n\n");
     alk_buf_fini(&b);
 }

@@ -72,22 +72,28 @@ pid_t gh_start(const char *program, const char *const *argv, struct alk_span inp
     return pid;
 }
 
-bool gh_wait(pid_t pid)
+int gh_wait(pid_t pid)
 {
     int status = 0;
     while (waitpid(pid, &status, 0) < 0) {
         if (errno != EINTR) {
-            return false;
+            return -1;
         }
     }
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-bool gh_capture(const char *const *argv, struct alk_span input, struct alk_buf *ret)
+int gh_run(const char *const *argv, struct alk_span input, struct alk_buf *ret)
 {
     int from = -1;
     pid_t pid = gh_start(getenv("ALKNET_GIT_PROGRAM"), argv, input, &from);
     bool is_whole = gh_read_all(from, ret) == ALK_OK;
     (void)close(from); /* a git that has more to say ends by it */
-    return gh_wait(pid) && is_whole;
+    int status = gh_wait(pid);
+    return is_whole ? status : -1;
+}
+
+bool gh_capture(const char *const *argv, struct alk_span input, struct alk_buf *ret)
+{
+    return gh_run(argv, input, ret) == 0;
 }

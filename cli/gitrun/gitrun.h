@@ -85,10 +85,12 @@ alk_err gh_read_all(int fd, struct alk_buf *ret);
 /* Starts `program` (NULL: none is known) with this input; *ret_from is what it prints.
  * Ends the process when that cannot be done. */
 pid_t gh_start(const char *program, const char *const *argv, struct alk_span input, int *ret_from);
-/* Waits for its end. True: it exited with 0. */
-bool gh_wait(pid_t pid);
-/* Runs git with this input and appends what it prints to ret. False: it failed, or said more
- * than ret holds. */
+/* Waits for its end: what it exited with; -1: something else ended it. */
+int gh_wait(pid_t pid);
+/* Runs git with this input and appends what it prints to ret. What it exited with; -1: it did
+ * not, or said more than ret holds. */
+int gh_run(const char *const *argv, struct alk_span input, struct alk_buf *ret);
+/* The same; true: it exited with 0. */
 bool gh_capture(const char *const *argv, struct alk_span input, struct alk_buf *ret);
 
 /* --- for hooks: hook.c, cert.c, symref.c, signed.c --------------------------- */

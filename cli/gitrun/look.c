@@ -174,19 +174,18 @@ static void read_hidden(struct alk_buf *ret)
     struct alk_buf lines;
     alk_buf_init(&lines, NULL, HIDDEN_MAX);
     alk_buf_init(ret, NULL, HIDDEN_MAX);
-    bool is_good = gh_capture(argv, (struct alk_span){0}, &lines);
+    int status = gh_run(argv, (struct alk_span){0}, &lines);
+    bool is_good = status == 0 || status == 1; /* 1: there are none [git-config] */
     struct alk_span rest = alk_buf_span(&lines);
-    if (!is_good && (rest.n > 0 || lines.err != ALK_OK)) { /* else there are none */
-        gh_die("the repository's hideRefs cannot be read");
-    }
-    while (rest.n > 0) { /* name LF value NUL */
+    while (rest.n > 0) { /* name LF value NUL; without LF there is no value, which git refuses */
         struct alk_span value = alk_span_cut(&rest, 0);
+        is_good = is_good && alk_span_find(value, '\n') < value.n;
         (void)alk_span_cut(&value, '\n');
         (void)alk_buf_put(ret, value);
         (void)alk_buf_put_u8(ret, 0);
     }
-    if (ret->err != ALK_OK) {
-        gh_die("out of memory");
+    if (!is_good || ret->err != ALK_OK) {
+        gh_die("the repository's hideRefs cannot be read");
     }
     alk_buf_fini(&lines);
 }

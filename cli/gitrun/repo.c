@@ -243,7 +243,7 @@ static bool run_in(int dir, const char *program, const char *const *argv)
         }
         _exit(127);
     }
-    return pid > 0 && gh_wait(pid);
+    return pid > 0 && gh_wait(pid) == 0;
 }
 
 static bool init_in(const struct gh_options *o, int dir)

@@ -50,9 +50,9 @@ static bool is_symbolic_elsewhere(const char *ref)
     const char *const argv[] = {"git", "symbolic-ref", "--quiet", ref, NULL};
     struct alk_buf target;
     alk_buf_init(&target, NULL, (size_t)1 << 20);
-    bool is_it = gh_capture(argv, (struct alk_span){0}, &target);
+    int status = gh_run(argv, (struct alk_span){0}, &target);
     alk_buf_fini(&target);
-    return is_it;
+    return status != 1; /* 1: it is none [git-symbolic-ref]; what cannot be told may be one */
 }
 
 void gh_symref_check(struct alk_span lines)

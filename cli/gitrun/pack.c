@@ -231,6 +231,7 @@ static int make(struct pack *p)
     pid_t pid = gh_start(getenv("ALKNET_GIT_PROGRAM"), (const char *const *)p->argv,
                          alk_buf_span(&p->input), &from);
     bool is_kept = relay(p, from);
+    (void)close(from); /* a git that has more to say ends by it */
     bool is_good = gh_wait(pid) == 0;
     if (is_kept && is_good && write_header(p->fd, WHOLE, p->written)) {
         count_entry(p);

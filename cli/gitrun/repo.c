@@ -53,10 +53,19 @@ static bool read_small(const char *name, size_t max, struct alk_buf *ret)
     int fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     bool is_good = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     uint8_t *room = is_good ? alk_buf_reserve(ret, max + 1) : NULL;
+    size_t n = 0;
+    for (ssize_t got = 1; room != NULL && is_good && got > 0 && n <= max; n += (size_t)got) {
+        do {
+            got = read(fd, room + n, max + 1 - n);
+        } while (got < 0 && errno == EINTR);
+        if (got < 0) {
+            is_good = false;
+            break;
+        }
+    }
+    is_good = is_good && n <= max;
     if (room != NULL) {
-        ssize_t n = read(fd, room, max + 1);
-        is_good = n >= 0 && (size_t)n <= max;
-        alk_buf_added(ret, is_good ? (size_t)n : 0);
+        alk_buf_added(ret, is_good ? n : 0);
     }
     if (fd >= 0) {
         (void)close(fd);

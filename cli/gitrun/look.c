@@ -103,7 +103,9 @@ int gh_list(const struct gh_options *o)
         gh_die("%s: %s", o->root, strerror(errno));
     }
     walk(dir, "", 0, &names);
-    qsort(names.list, names.count, sizeof *names.list, compare);
+    if (names.count > 0) {
+        qsort(names.list, names.count, sizeof *names.list, compare);
+    }
     for (size_t i = 0; i < names.count; i++) {
         /* `a` and `a.git` have one name, and the first is what a request gets. */
         if (i == 0 || strcmp(names.list[i], names.list[i - 1]) != 0) {

@@ -3,6 +3,7 @@
 
 #include "git/proto/pktline.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,11 @@
 
 noreturn void gh_exit(int status)
 {
-    (void)fflush(NULL);
+    bool is_told = fflush(stdout) == 0 && ferror(stdout) == 0;
+    if (status == 0 && !is_told) { /* half a list is none */
+        (void)fprintf(stderr, "alknet-git: standard output: %s\n", strerror(errno));
+        status = 1;
+    }
     _exit(status); /* a leak check in a sanitizer's exit needs what the sandbox forbids */
 }
 

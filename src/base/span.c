@@ -48,33 +48,31 @@ static bool is_blank(uint8_t c)
     return c == ' ' || c == '\t';
 }
 
-struct alk_span alk_span_trim(struct alk_span s)
-{
-    while (s.n > 0 && is_blank(s.p[0])) {
-        s.p++;
-        s.n--;
-    }
-    while (s.n > 0 && is_blank(s.p[s.n - 1])) {
-        s.n--;
-    }
-    return s;
-}
-
-static bool is_white(uint8_t c)
+bool alk_is_white(uint8_t c)
 {
     return is_blank(c) || c == '\r' || c == '\n';
 }
 
-struct alk_span alk_span_strip(struct alk_span s)
+static inline struct alk_span without_ends(struct alk_span s, bool (*is_end)(uint8_t c))
 {
-    while (s.n > 0 && is_white(s.p[0])) {
+    while (s.n > 0 && is_end(s.p[0])) {
         s.p++;
         s.n--;
     }
-    while (s.n > 0 && is_white(s.p[s.n - 1])) {
+    while (s.n > 0 && is_end(s.p[s.n - 1])) {
         s.n--;
     }
     return s;
+}
+
+struct alk_span alk_span_trim(struct alk_span s)
+{
+    return without_ends(s, is_blank);
+}
+
+struct alk_span alk_span_strip(struct alk_span s)
+{
+    return without_ends(s, alk_is_white);
 }
 
 bool alk_span_has_control(struct alk_span s)

@@ -49,7 +49,9 @@ size_t alk_span_find(struct alk_span s, uint8_t c);
 struct alk_span alk_span_cut(struct alk_span *s, uint8_t c);
 /* Without leading and trailing spaces and tabs. */
 struct alk_span alk_span_trim(struct alk_span s);
-/* Without white space as JSON and mail have it: spaces, tabs, CR, LF. */
+/* White space as JSON, YAML and mail have it: space, tab, CR, LF. */
+bool alk_is_white(uint8_t c);
+/* Without it at either end. */
 struct alk_span alk_span_strip(struct alk_span s);
 /* Whether a byte is below 0x20, or DEL. */
 bool alk_span_has_control(struct alk_span s);

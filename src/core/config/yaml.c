@@ -107,11 +107,6 @@ static bool check_text(struct reader *r)
 #define DIRECTIVE_MAX   128
 #define TAG_MAX         256
 
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* What is wrong with a line, and where; NULL: nothing is. */
 static const char *find_excess(struct alk_span line, size_t *ret_at)
 {
@@ -120,9 +115,9 @@ static const char *find_excess(struct alk_span line, size_t *ret_at)
     for (size_t i = 0; i < line.n; i++) {
         uint8_t c = line.p[i];
         uint8_t before = i == 0 ? ' ' : line.p[i - 1];
-        bool is_start = is_space(before) || before == '[' || before == '{' || before == ',';
-        spaces = is_space(c) ? spaces + 1 : 0;
-        tag = is_space(c) ? 0 : tag + (tag > 0 || (c == '!' && is_start));
+        bool is_start = alk_is_white(before) || before == '[' || before == '{' || before == ',';
+        spaces = alk_is_white(c) ? spaces + 1 : 0;
+        tag = alk_is_white(c) ? 0 : tag + (tag > 0 || (c == '!' && is_start));
         if (spaces > SPACES_MAX || tag > TAG_MAX) {
             *ret_at = i + 1 - (spaces > tag ? spaces : tag);
             return spaces > tag ? "too many spaces" : "a tag is too long";
@@ -135,7 +130,7 @@ static const char *find_excess(struct alk_span line, size_t *ret_at)
 static bool is_blank(struct alk_span line)
 {
     size_t i = 0;
-    while (i < line.n && is_space(line.p[i])) {
+    while (i < line.n && alk_is_white(line.p[i])) {
         i++;
     }
     return i == line.n;

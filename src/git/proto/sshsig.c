@@ -21,11 +21,6 @@ enum {
 
 /* --- armor --------------------------------------------------------------------------- */
 
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* The base64 text between the two lines. */
 static alk_err armor_body(struct alk_span text, struct alk_span *ret)
 {
@@ -54,7 +49,7 @@ alk_err alk_git_sshsig_unarmor(struct alk_span text, struct alk_buf *blob)
     size_t n = 0;
     ALK_TRY(armor_body(text, &body));
     for (size_t i = 0; i < body.n; i++) {
-        if (is_space(body.p[i])) {
+        if (alk_is_white(body.p[i])) {
             continue;
         }
         if (n == sizeof(plain)) {

@@ -3,6 +3,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "core/config/node.h"
 #include "git/helper.h"
 #include "git/proto/refname.h"
 
@@ -61,24 +62,11 @@ static alk_err check_branch(const struct alk_conf *value, char *why, size_t why_
     return ALK_OK;
 }
 
-/* In the end it is compared with what a client has written. */
 static alk_err check_address(const struct alk_conf *value, char *why, size_t why_size)
 {
-    struct alk_span text = alk_conf_span(value);
-    uint64_t port = 0;
-    size_t at = text.n;
-    bool is_good = true;
-    while (at > 0 && text.p[at - 1] != ':') {
-        at--;
-    }
-    for (size_t i = 0; i < text.n; i++) {
-        is_good = is_good && text.p[i] > ' ' && text.p[i] < 0x7f && strchr("/@", text.p[i]) == NULL;
-    }
-    if (!is_good || at < 2 || !alk_span_u64(alk_span_tail(text, at), UINT16_MAX, &port) ||
-        port == 0) {
-        return refuse(why, why_size, "an address is name:port, address:port or [address]:port");
-    }
-    return ALK_OK;
+    return alk_config_is_host_port(alk_conf_span(value))
+               ? ALK_OK
+               : refuse(why, why_size, "an address is name:port, address:port or [address]:port");
 }
 
 static const struct alk_conf_row pattern_row[] = {{.name = "pattern",

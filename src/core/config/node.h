@@ -159,6 +159,9 @@ enum alk_log_level alk_config_log_level(const struct alk_dynamic_config *config,
 ALK_NODISCARD alk_err alk_config_addr_parse(struct alk_span text, struct alk_addr *ret, char *why,
                                             size_t why_size);
 
+/* "name:port", "192.0.2.1:443" or "[2001:db8::1]:443", with a port that is not 0. */
+bool alk_config_is_host_port(struct alk_span text);
+
 /* The settings of custom services: the tables of the handlers named "exec" and
  * "forward" (struct alk_handler.settings). Rows: exec, stdio, cwd, user, env,
  * timeout, memory, max_instances; forward, connect_timeout, proxy_protocol. */

@@ -34,23 +34,27 @@ static bool is_name_byte(uint8_t c)
            c == '.';
 }
 
-static alk_err check_advertise(const struct alk_conf *value, char *why, size_t why_size)
+bool alk_config_is_host_port(struct alk_span text)
 {
-    struct alk_span text = alk_conf_span(value);
     struct alk_addr addr;
     uint64_t port = 0;
     if (alk_addr_parse(text, &addr) == ALK_OK && addr.port != 0) {
-        return ALK_OK;
+        return true;
     }
     struct alk_span host = alk_span_cut(&text, ':');
     bool is_good = host.n > 0 && host.n <= 253 && host.p[0] != '.' && host.p[0] != '-';
     for (size_t i = 0; i < host.n; i++) {
         is_good = is_good && is_name_byte(host.p[i]);
     }
-    if (!is_good || !alk_span_u64(text, 65535, &port) || port == 0) {
-        return refuse(why, why_size, "advertise must be name:port, address:port or [address]:port");
-    }
-    return ALK_OK;
+    return is_good && alk_span_u64(text, 65535, &port) && port != 0;
+}
+
+static alk_err check_advertise(const struct alk_conf *value, char *why, size_t why_size)
+{
+    return alk_config_is_host_port(alk_conf_span(value))
+               ? ALK_OK
+               : refuse(why, why_size,
+                        "advertise must be name:port, address:port or [address]:port");
 }
 
 static alk_err check_path(const struct alk_conf *value, char *why, size_t why_size)

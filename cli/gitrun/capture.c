@@ -34,11 +34,13 @@ int gh_memory_file(struct alk_span text)
 alk_err gh_read_all(int fd, struct alk_buf *ret)
 {
     for (;;) {
-        uint8_t *room = alk_buf_reserve(ret, STEP);
+        size_t left = ret->max - alk_buf_len(ret);
+        size_t step = left < STEP ? left : STEP;
+        uint8_t *room = step == 0 ? NULL : alk_buf_reserve(ret, step);
         if (room == NULL) {
-            return ret->err;
+            return step == 0 ? ALK_E_TOO_BIG : ret->err;
         }
-        ssize_t n = read(fd, room, STEP);
+        ssize_t n = read(fd, room, step);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -49,17 +51,18 @@ alk_err gh_read_all(int fd, struct alk_buf *ret)
     }
 }
 
-pid_t gh_start(const char *program, const char *const *argv, struct alk_span input, int *ret_from)
+pid_t gh_start(const char *const *argv, struct alk_span input, int *ret_from)
 {
+    const char *git = getenv("ALKNET_GIT_PROGRAM");
     int out[2];
     int in = gh_memory_file(input);
-    if (program == NULL || pipe2(out, O_CLOEXEC) != 0) {
+    if (git == NULL || pipe2(out, O_CLOEXEC) != 0) {
         gh_die("git cannot be run");
     }
     pid_t pid = fork();
     if (pid == 0) {
         if (dup2(in, STDIN_FILENO) >= 0 && dup2(out[1], STDOUT_FILENO) >= 0) {
-            (void)execv(program, (char *const *)(uintptr_t)argv);
+            (void)execv(git, (char *const *)(uintptr_t)argv);
         }
         _exit(127);
     }
@@ -86,7 +89,7 @@ int gh_wait(pid_t pid)
 int gh_run(const char *const *argv, struct alk_span input, struct alk_buf *ret)
 {
     int from = -1;
-    pid_t pid = gh_start(getenv("ALKNET_GIT_PROGRAM"), argv, input, &from);
+    pid_t pid = gh_start(argv, input, &from);
     bool is_whole = gh_read_all(from, ret) == ALK_OK;
     (void)close(from); /* a git that has more to say ends by it */
     int status = gh_wait(pid);

@@ -80,11 +80,11 @@ const char *gh_own_dir(void);
 
 /* A file in memory with this text, to be read from its beginning. */
 int gh_memory_file(struct alk_span text);
-/* Appends all that fd gives. ALK_E_TOO_BIG: more than ret holds. ALK_E_IO, ALK_E_NOMEM. */
+/* Appends all that fd gives. ALK_E_TOO_BIG: not less than ret holds. ALK_E_IO, ALK_E_NOMEM. */
 alk_err gh_read_all(int fd, struct alk_buf *ret);
-/* Starts `program` (NULL: none is known) with this input; *ret_from is what it prints.
- * Ends the process when that cannot be done. */
-pid_t gh_start(const char *program, const char *const *argv, struct alk_span input, int *ret_from);
+/* Starts git with this input; *ret_from is what it prints. Ends the process when that cannot
+ * be done. */
+pid_t gh_start(const char *const *argv, struct alk_span input, int *ret_from);
 /* Waits for its end: what it exited with; -1: something else ended it. */
 int gh_wait(pid_t pid);
 /* Runs git with this input and appends what it prints to ret. What it exited with; -1: it did
@@ -93,7 +93,7 @@ int gh_run(const char *const *argv, struct alk_span input, struct alk_buf *ret);
 /* The same; true: it exited with 0. */
 bool gh_capture(const char *const *argv, struct alk_span input, struct alk_buf *ret);
 
-/* --- for hooks: hook.c, cert.c, symref.c, signed.c --------------------------- */
+/* --- for hooks: hook.c, cert.c, symref.c, signed.c ---------------------------------------- */
 
 /* Refuses the push: the text is for the pusher. */
 noreturn void gh_decline(const char *text);

@@ -228,8 +228,7 @@ static int make(struct pack *p)
         give_up(p, UNFINISHED);
         pass_on(p);
     }
-    pid_t pid = gh_start(getenv("ALKNET_GIT_PROGRAM"), (const char *const *)p->argv,
-                         alk_buf_span(&p->input), &from);
+    pid_t pid = gh_start((const char *const *)p->argv, alk_buf_span(&p->input), &from);
     bool is_kept = relay(p, from);
     (void)close(from); /* a git that has more to say ends by it */
     bool is_good = gh_wait(pid) == 0;

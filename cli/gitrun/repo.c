@@ -46,31 +46,17 @@ static bool exists(const char *name)
     return fstatat(AT_FDCWD, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
-/* A regular file that is small enough, read without following a link. */
-static bool read_small(const char *name, size_t max, struct alk_buf *ret)
+/* A regular file that is smaller than ret holds, read without following a link. */
+static bool read_small(const char *name, struct alk_buf *ret)
 {
     struct stat st;
     int fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    bool is_good = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    uint8_t *room = is_good ? alk_buf_reserve(ret, max + 1) : NULL;
-    size_t n = 0;
-    for (ssize_t got = 1; room != NULL && is_good && got > 0 && n <= max; n += (size_t)got) {
-        do {
-            got = read(fd, room + n, max + 1 - n);
-        } while (got < 0 && errno == EINTR);
-        if (got < 0) {
-            is_good = false;
-            break;
-        }
-    }
-    is_good = is_good && n <= max;
-    if (room != NULL) {
-        alk_buf_added(ret, is_good ? n : 0);
-    }
+    bool is_good =
+        fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && gh_read_all(fd, ret) == ALK_OK;
     if (fd >= 0) {
         (void)close(fd);
     }
-    return is_good && room != NULL;
+    return is_good;
 }
 
 static bool is_allowed_alternate(const struct gh_options *o, struct alk_span line)
@@ -103,7 +89,7 @@ static bool has_fit_alternates(const struct gh_options *o)
         return true;
     }
     alk_buf_init(&text, NULL, LINES_MAX + 1);
-    bool is_good = read_small(name, LINES_MAX, &text);
+    bool is_good = read_small(name, &text);
     struct alk_span lines = alk_buf_span(&text);
     while (is_good && lines.n > 0) {
         is_good = is_allowed_alternate(o, alk_span_cut(&lines, '\n'));
@@ -116,7 +102,7 @@ static bool has_fit_config(char *why, size_t why_size)
 {
     struct alk_buf text;
     alk_buf_init(&text, NULL, ALK_GIT_REPOCONF_MAX + 1);
-    bool is_good = read_small("config", ALK_GIT_REPOCONF_MAX, &text);
+    bool is_good = read_small("config", &text);
     if (!is_good) {
         (void)snprintf(why, why_size, "its config cannot be read");
     } else {

@@ -130,7 +130,7 @@ static void start(struct job *job)
     static const char *const env[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", NULL};
     struct alk_git_hub *hub = job->hub;
     const char *const *argv = NULL;
-    alk_err err = alk_git_words_argv(&job->words, &argv);
+    alk_err err = alk_git_words_argv(&job->words, hub, "", &argv);
     const struct alk_run_spec spec = {
         .mem = hub->mem,
         .spawner = hub->spawner,

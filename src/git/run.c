@@ -120,12 +120,9 @@ void alk_git_run(struct alk_git_session *s)
     struct alk_git_words words;
     const char *const *argv;
     put_words(&words, s);
-    alk_err err = alk_git_words_argv(&words, &argv);
+    alk_err err = alk_git_words_argv(&words, s->service, s->log_id, &argv);
     if (err == ALK_OK) {
         err = start(s, argv);
-    } else {
-        alk_git_say(s->service, ALK_LOG_ERROR, s->log_id, "the command line of %s: %s",
-                    ALK_GIT_HELPER, alk_err_text(err));
     }
     alk_git_words_fini(&words);
     if (err != ALK_OK) {

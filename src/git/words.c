@@ -46,12 +46,15 @@ void alk_git_words_put_list(struct alk_git_words *w, const char *option,
     }
 }
 
-alk_err alk_git_words_argv(struct alk_git_words *w, const char *const **ret)
+alk_err alk_git_words_argv(struct alk_git_words *w, const struct alk_git_hub *hub,
+                           const char *log_id, const char *const **ret)
 {
     const char *at = (const char *)alk_buf_span(&w->text).p;
-    ALK_TRY(w->text.err);
-    if (w->count > ALK_GIT_WORDS_MAX) {
-        return ALK_E_TOO_BIG;
+    alk_err err = w->count > ALK_GIT_WORDS_MAX ? ALK_E_TOO_BIG : w->text.err;
+    if (err != ALK_OK) {
+        alk_git_say(hub, ALK_LOG_ERROR, log_id, "the command line of %s: %s", ALK_GIT_HELPER,
+                    alk_err_text(err));
+        return err;
     }
     for (size_t i = 0; i < w->count; i++) {
         w->argv[i] = at;

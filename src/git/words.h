@@ -26,8 +26,9 @@ void alk_git_words_put(struct alk_git_words *w, const char *fmt, ...);
 void alk_git_words_put_list(struct alk_git_words *w, const char *option,
                             const struct alk_conf *list);
 /* *ret: NULL-terminated, good until the next word or fini.
- * ALK_E_TOO_BIG: too many words, or too long ones. ALK_E_NOMEM. */
-alk_err alk_git_words_argv(struct alk_git_words *w, const char *const **ret);
+ * ALK_E_TOO_BIG: too many words, or too long ones. ALK_E_NOMEM. Both go to the hub's log. */
+alk_err alk_git_words_argv(struct alk_git_words *w, const struct alk_git_hub *hub,
+                           const char *log_id, const char *const **ret);
 
 /* The program that is run: as configured, or the one beside ours. */
 const char *alk_git_helper(const struct alk_git_hub *hub, const struct alk_git_settings *set);

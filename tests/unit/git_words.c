@@ -21,7 +21,7 @@ static void what_all_of_them_begin_with_comes_first(void **state)
     begin(&w, &set, "team/site");
     alk_git_words_put(&w, "--limit=%d", 3);
     alk_git_words_put(&w, "%s", "");
-    check_err(alk_git_words_argv(&w, &argv), ALK_OK);
+    check_err(alk_git_words_argv(&w, &hub, "", &argv), ALK_OK);
     const char *const want[] = {hub.helper,         "refs",       "--root=/srv/git", "--git=git",
                                 "--repo=team/site", "--memory=7", "--limit=3",       ""};
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
@@ -32,7 +32,7 @@ static void what_all_of_them_begin_with_comes_first(void **state)
 
     set.helper = "/opt/alknet-git";
     begin(&w, &set, "a");
-    check_err(alk_git_words_argv(&w, &argv), ALK_OK);
+    check_err(alk_git_words_argv(&w, &hub, "", &argv), ALK_OK);
     assert_string_equal(argv[0], "/opt/alknet-git");
     alk_git_words_fini(&w);
 }
@@ -48,7 +48,7 @@ static void long_paths_arrive_whole(void **state)
     struct alk_git_words w;
     const char *const *argv = NULL;
     begin(&w, &set, "a");
-    check_err(alk_git_words_argv(&w, &argv), ALK_OK);
+    check_err(alk_git_words_argv(&w, &hub, "", &argv), ALK_OK);
     assert_string_equal(argv[0], git);
     assert_string_equal(argv[2] + strlen("--root="), root);
     assert_string_equal(argv[3] + strlen("--git="), git);
@@ -66,10 +66,10 @@ static void too_many_words_and_too_long_ones_are_an_error(void **state)
     while (w.count < ALK_GIT_WORDS_MAX) {
         alk_git_words_put(&w, "--suffix");
     }
-    check_err(alk_git_words_argv(&w, &argv), ALK_OK);
+    check_err(alk_git_words_argv(&w, &hub, "", &argv), ALK_OK);
     assert_null(argv[ALK_GIT_WORDS_MAX]);
     alk_git_words_put(&w, "--suffix");
-    check_err(alk_git_words_argv(&w, &argv), ALK_E_TOO_BIG);
+    check_err(alk_git_words_argv(&w, &hub, "", &argv), ALK_E_TOO_BIG);
     alk_git_words_fini(&w);
 
     static char word[8192];
@@ -78,7 +78,7 @@ static void too_many_words_and_too_long_ones_are_an_error(void **state)
     for (unsigned i = 0; i < 32; i++) {
         alk_git_words_put(&w, "--alternates=%s", word);
     }
-    check_err(alk_git_words_argv(&w, &argv), ALK_E_TOO_BIG);
+    check_err(alk_git_words_argv(&w, &hub, "", &argv), ALK_E_TOO_BIG);
     alk_git_words_fini(&w);
 }
 

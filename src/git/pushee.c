@@ -47,8 +47,7 @@ bool alk_git_pushee_is_at(struct alk_span pushee, struct alk_span address, struc
     if (its_key.n > 0) {
         return alk_span_equal(its_key, key);
     }
-    size_t n = address.n - host.n;
     return alk_span_equal_nocase(host, address) ||
-           (host.n < address.n && alk_span_equal_nocase(host, alk_span_head(address, host.n)) &&
-            alk_span_equal(alk_span_tail(address, address.n - n), ALK_LIT(DEFAULT_PORT)));
+           (alk_span_equal_nocase(host, alk_span_head(address, host.n)) &&
+            alk_span_equal(alk_span_tail(address, host.n), ALK_LIT(DEFAULT_PORT)));
 }

@@ -187,9 +187,9 @@ static void a_written_request_is_git_s(void **state)
                               .port = 36271,
                               .version = 2};
     (void)state;
+    vector_read(ALK_VECTORS_DIR "/06-git/git-proto-request-v2.bin", &want); /* or is skipped */
     alk_buf_init(&b, NULL, 65536);
     check_err(alk_git_request_put(&b, &ask), ALK_OK);
-    vector_read(ALK_VECTORS_DIR "/06-git/git-proto-request-v2.bin", &want);
     assert_true(alk_span_equal(alk_buf_span(&b), alk_buf_span(&want)));
     alk_buf_fini(&want);
     alk_buf_fini(&b);

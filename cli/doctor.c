@@ -134,8 +134,7 @@ const struct cli_command cli_doctor_command = {
         "descriptors, clock, the separation of handler processes, the node's data, key, "
         "certificate, ports and repositories; and with NODE the way there. For everything that is "
         "not well it prints the command that repairs it. `weak` works, only worse; `ill` does not, "
-        "and makes the exit "
-        "status 1. It changes nothing.",
+        "and makes the exit status 1. It changes nothing.",
     .sets = {cli_state_opts, cli_key_opts, cli_node_opts, cli_json_opts},
     .args = doctor_args,
     .examples = (const struct cli_example[]){{"alknet doctor", "is this machine in order?"},

@@ -43,7 +43,7 @@ static void leave_repo(struct look *l)
         cli_safe(alk_span_str(l->lock), name, sizeof name);
         struct cli_finding *f =
             cli_found(l->d, CLI_WEAK, "git", "%u lock file%s older than an hour: %s", l->locks,
-                      l->locks == 1 ? ", " : "s, all", name);
+                      l->locks == 1 ? "," : "s, all", name);
         if (is_quotable(l->repo) && strlen(l->repo) < 400) {
             cli_repair(f,
                        "find '%s' -name '*.lock' -type f -mmin +%d -delete    # if ps has no git",

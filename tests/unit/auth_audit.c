@@ -161,6 +161,135 @@ static void audit_records(void **state)
     }
 }
 
+/* --- the same lines, made the slow way ------------------------------------------- */
+
+static void put_char(char *line, char c)
+{
+    size_t n = strlen(line);
+    assert_true(n + 1 < ALK_AUDIT_LINE_MAX);
+    line[n] = c;
+    line[n + 1] = '\0';
+}
+
+static void put_text(char *line, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        put_char(line, *text);
+    }
+}
+
+/* Byte by byte, as docs/protocol/auth-log.md has it. */
+static void put_value(char *line, struct alk_span s)
+{
+    for (size_t i = 0; i < s.n && i < 256; i++) {
+        static const char hex[] = "0123456789abcdef";
+        uint8_t c = s.p[i];
+        if (c <= ' ' || c >= 0x7f || c == '=' || c == '"' || c == '\\') {
+            const char escape[] = {'\\', 'x', hex[c >> 4], hex[c & 15], '\0'};
+            put_text(line, escape);
+        } else {
+            put_char(line, (char)c);
+        }
+    }
+    put_text(line, s.n == 0 ? "-" : s.n > 256 ? "..." : "");
+}
+
+static void put_field(char *line, const char *label, struct alk_span value, bool is_optional)
+{
+    if (value.n > 0 || !is_optional) {
+        put_text(line, label);
+        put_value(line, value);
+    }
+}
+
+static void check_slow(const struct alk_audit_record *r, const char *date)
+{
+    static char want[ALK_AUDIT_LINE_MAX];
+    struct alk_buf b;
+    want[0] = '\0';
+    put_text(want, date);
+    put_text(want, " audit");
+    put_field(want, " who=", r->who, false);
+    put_field(want, " authority=", r->authority, true);
+    put_field(want, " what=", r->what, false);
+    put_field(want, " target=", r->target, true);
+    put_field(want, " from=", alk_span_str(r->remote), false);
+    put_field(want, " alpn=", r->alpn, true);
+    put_field(want, " request=", r->request_id, true);
+    put_field(want, " trace=", r->trace, true);
+    put_field(want, " reason=", r->reason, true);
+    put_text(want, r->is_allowed ? " allowed=yes" : " allowed=no");
+    alk_buf_init(&b, NULL, ALK_AUDIT_LINE_MAX);
+    check_err(alk_audit_line(&b, ALK_AUDIT_TEXT, r), ALK_OK);
+    check_text(alk_buf_span(&b), want);
+    alk_buf_fini(&b);
+}
+
+/* Each field in turn holds s, the others what they usually do. */
+static void check_in_each_field(struct alk_span s)
+{
+    const struct alk_audit_record usual = {.who = ALK_LIT("laptop"),
+                                           .what = ALK_LIT("call"),
+                                           .target = ALK_LIT("events/publish"),
+                                           .remote = "192.0.2.1:40123",
+                                           .alpn = ALK_LIT("alknet/call"),
+                                           .request_id = ALK_LIT("0123456789abcdef"),
+                                           .is_allowed = s.n % 2 == 0};
+    for (unsigned i = 0; i < 8; i++) {
+        struct alk_audit_record r = usual;
+        struct alk_span *fields[] = {&r.who,  &r.authority,  &r.what,  &r.target,
+                                     &r.alpn, &r.request_id, &r.trace, &r.reason};
+        *fields[i] = s;
+        check_slow(&r, "1970-01-01T00:00:00.000Z");
+    }
+}
+
+static void a_value_of_any_length_is_written_byte_for_byte(void **state)
+{
+    (void)state;
+    char bytes[300];
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (char)('a' + i % 26);
+    }
+    for (size_t n = 0; n <= sizeof bytes; n++) {
+        check_in_each_field(alk_span(bytes, n));
+    }
+    bytes[255] = '=';
+    bytes[256] = '\n';
+    for (size_t n = 254; n <= 258; n++) {
+        check_in_each_field(alk_span(bytes, n));
+    }
+}
+
+static void an_odd_byte_is_escaped_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 18; n++) {
+        for (size_t at = 0; at < n; at++) {
+            for (unsigned c = 0; c < 256; c++) {
+                /* Memory of just this size: nothing beside the value is read. */
+                uint8_t *bytes = test_malloc(n);
+                memset(bytes, 'a', n);
+                bytes[at] = (uint8_t)c;
+                const struct alk_audit_record r = {.who = ALK_LIT("w"),
+                                                   .target = alk_span(bytes, n)};
+                check_slow(&r, "1970-01-01T00:00:00.000Z");
+                test_free(bytes);
+            }
+        }
+    }
+}
+
+static void an_address_may_be_absent_or_strange(void **state)
+{
+    static const char *const remotes[] = {NULL, "", "-", "admin", "a\nb", "[::1]:443", "\"=\\"};
+    (void)state;
+    for (size_t i = 0; i < sizeof remotes / sizeof remotes[0]; i++) {
+        const struct alk_audit_record r = {.remote = remotes[i], .is_allowed = true};
+        check_slow(&r, "1970-01-01T00:00:00.000Z");
+    }
+}
+
 static void the_longest_record_fits(void **state)
 {
     (void)state;
@@ -313,6 +442,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(whatever_the_bytes_the_line_has_four_fields),
         cmocka_unit_test(reasons),
         cmocka_unit_test(audit_records),
+        cmocka_unit_test(a_value_of_any_length_is_written_byte_for_byte),
+        cmocka_unit_test(an_odd_byte_is_escaped_wherever_it_stands),
+        cmocka_unit_test(an_address_may_be_absent_or_strange),
         cmocka_unit_test(the_longest_record_fits),
         cmocka_unit_test(without_memory),
     };

@@ -21,13 +21,18 @@ static inline const uint8_t *skip_space(const uint8_t *p, const uint8_t *end)
 
 /* --- strings ------------------------------------------------------------------ */
 
-/* Bit 7 of each byte that needs a look: not ASCII, a control, `"` or `\`. Bytes above
- * a hit may be wrong, the lowest one never is. */
+/* A byte is plain when it means itself: ASCII, no control, not `"`, not `\\`. With bit
+ * 1 flipped the quote is 0x20, the first behind the controls (which stay below it, in
+ * another order): one comparison finds both. */
+enum { FLIP = 0x02, QUOTE_FLIPPED = '"' ^ FLIP };
+
+/* Bit 7 of each byte that is not plain. Bytes above a hit may be wrong, the lowest one
+ * never is. */
 static inline uint64_t odd_bytes(uint64_t v)
 {
-    uint64_t quote = v ^ (ONES * '"');
+    uint64_t flipped = v ^ (ONES * FLIP);
     uint64_t slash = v ^ (ONES * '\\');
-    return (v | (v - ONES * 0x20) | (quote - ONES) | (slash - ONES)) & HIGHS;
+    return (v | (flipped - ONES * (QUOTE_FLIPPED + 1)) | (slash - ONES)) & HIGHS;
 }
 
 static inline uint64_t load_le(const uint8_t *p)
@@ -43,26 +48,32 @@ static inline uint64_t load_le(const uint8_t *p)
 #if defined(__SSE2__)
 typedef signed char vector16 __attribute__((vector_size(16)));
 
-/* The same for 16 bytes, a bit each. Signed: what is beyond ASCII is below 0x20. */
+/* The same for 16 bytes, a bit each. Signed, what is beyond ASCII is below the rest, and
+ * a backslash is made to look like a control. */
 static inline unsigned odd_sixteen(const uint8_t *p)
 {
     vector16 v;
     memcpy(&v, p, sizeof(v));
-    vector16 odd = (vector16)(v < 0x20) | (vector16)(v == '"') | (vector16)(v == '\\');
-    return (unsigned)__builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))odd);
+    vector16 slash = (vector16)(v == '\\');
+    vector16 plain = (vector16)(((v ^ FLIP) & ~slash) > QUOTE_FLIPPED);
+    return (unsigned)__builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))plain) ^
+           0xffffu;
 }
 #endif
 
-/* Over all bytes that mean themselves. */
+/* Over all plain bytes. */
 static inline const uint8_t *skip_plain(const uint8_t *p, const uint8_t *end)
 {
 #if defined(__SSE2__)
-    while (end - p >= 16) {
-        unsigned odd = odd_sixteen(p);
-        if (odd != 0) {
-            return p + (unsigned)__builtin_ctz(odd);
-        }
-        p += 16;
+    if (end - p >= 16) {
+        const uint8_t *last = end - 16;
+        do {
+            unsigned odd = odd_sixteen(p);
+            if (odd != 0) {
+                return p + (unsigned)__builtin_ctz(odd);
+            }
+            p += 16;
+        } while (p <= last);
     }
 #endif
     while (end - p >= 8) {
@@ -173,50 +184,56 @@ static const uint8_t *skip_escape(const uint8_t *p, const uint8_t *end, uint32_t
     return p + 12;
 }
 
-/* p stands behind the opening quote; *ret: on the closing one. */
-static const uint8_t *skip_string(const uint8_t *p, const uint8_t *end, bool *ret_has_escape)
+/* The rest of skip_string_end: what few strings hold. */
+static __attribute__((noinline)) const uint8_t *skip_odd(const uint8_t *p, const uint8_t *end)
 {
-    *ret_has_escape = false;
-    for (;;) {
+    while (p < end && *p != '"') {
         uint32_t c;
-        p = skip_plain(p, end);
-        if (p == end || *p < 0x20) {
+        if (*p == '\\') {
+            p = skip_escape(p, end, &c);
+        } else if (*p < 0x80) {
+            return NULL;
+        } else {
+            do {
+                p = skip_utf8(p, end);
+            } while (p != NULL && p < end && *p >= 0x80);
+        }
+        if (p == NULL) {
             return NULL;
         }
-        if (*p == '"') {
-            return p;
-        }
-        if (*p == '\\') {
-            *ret_has_escape = true;
-            p = skip_escape(p, end, &c);
-            if (p == NULL) {
-                return NULL;
-            }
-            continue;
-        }
-        do {
-            p = skip_utf8(p, end);
-            if (p == NULL) {
-                return NULL;
-            }
-        } while (p < end && *p >= 0x80);
+        p = skip_plain(p, end);
     }
+    return p < end ? p : NULL;
 }
 
-/* p stands before a name; behind its colon. */
-static const uint8_t *skip_key(const uint8_t *p, const uint8_t *end, struct alk_json_key *ret)
+/* p stands behind the plain bytes that a string began with; on the closing quote. */
+static inline const uint8_t *skip_string_end(const uint8_t *p, const uint8_t *end)
 {
+    return p < end && *p == '"' ? p : skip_odd(p, end);
+}
+
+/* p stands behind the opening quote; on the closing one. */
+static inline const uint8_t *skip_string(const uint8_t *p, const uint8_t *end)
+{
+    return skip_string_end(skip_plain(p, end), end);
+}
+
+/* p stands behind a name; behind its colon. */
+static inline const uint8_t *skip_colon(const uint8_t *p, const uint8_t *end)
+{
+    p = skip_space(p, end);
+    return p < end && *p == ':' ? p + 1 : NULL;
+}
+
+/* Over a name and its colon. */
+static const uint8_t *skip_key(const uint8_t *p, const uint8_t *end)
+{
+    p = skip_space(p, end);
     if (p == end || *p != '"') {
         return NULL;
     }
-    const uint8_t *from = p + 1;
-    p = skip_string(from, end, &ret->has_escape);
-    if (p == NULL) {
-        return NULL;
-    }
-    ret->raw = alk_span(from, (size_t)(p - from));
-    p = skip_space(p + 1, end);
-    return p < end && *p == ':' ? skip_space(p + 1, end) : NULL;
+    p = skip_string(p + 1, end);
+    return p == NULL ? NULL : skip_colon(p + 1, end);
 }
 
 /* --- numbers, words -------------------------------------------------------------- */
@@ -259,13 +276,10 @@ static const uint8_t *skip_word(const uint8_t *p, const uint8_t *end, struct alk
     return is_it ? p + word.n : NULL;
 }
 
-static const uint8_t *skip_scalar(const uint8_t *p, const uint8_t *end)
+/* The rest of skip_scalar. */
+static __attribute__((noinline)) const uint8_t *skip_bare(const uint8_t *p, const uint8_t *end)
 {
-    bool has_escape;
     switch (*p) {
-    case '"':
-        p = skip_string(p + 1, end, &has_escape);
-        return p == NULL ? NULL : p + 1;
     case 't':
         return skip_word(p, end, ALK_LIT("true"));
     case 'f':
@@ -275,6 +289,15 @@ static const uint8_t *skip_scalar(const uint8_t *p, const uint8_t *end)
     default:
         return *p == '-' || is_digit(*p) ? skip_number(p, end) : NULL;
     }
+}
+
+static inline const uint8_t *skip_scalar(const uint8_t *p, const uint8_t *end)
+{
+    if (*p != '"') {
+        return skip_bare(p, end);
+    }
+    p = skip_string(p + 1, end);
+    return p == NULL ? NULL : p + 1;
 }
 
 /* --- values ------------------------------------------------------------------------ */
@@ -298,11 +321,10 @@ static inline void pop(struct nest *n)
 }
 
 /* p stands behind a value: over the ends of what it was the last of, and over a comma
- * to where the next value starts. Unless depth is down to base then: all is over. */
+ * to where the next value may start. Unless depth is down to base then: all is over. */
 static const uint8_t *skip_after(const uint8_t *p, const uint8_t *end, struct nest *n,
                                  unsigned base)
 {
-    struct alk_json_key key;
     while (n->depth > base) {
         bool in_object = (n->is_object & 1) != 0;
         p = skip_space(p, end);
@@ -310,8 +332,7 @@ static const uint8_t *skip_after(const uint8_t *p, const uint8_t *end, struct ne
             return NULL;
         }
         if (*p == ',') {
-            p = skip_space(p + 1, end);
-            return in_object ? skip_key(p, end, &key) : p;
+            return in_object ? skip_key(p + 1, end) : p + 1;
         }
         if (*p != (in_object ? '}' : ']')) {
             return NULL;
@@ -325,7 +346,6 @@ static const uint8_t *skip_after(const uint8_t *p, const uint8_t *end, struct ne
 /* p stands on a bracket: into it, or over it when it is empty. */
 static const uint8_t *skip_open(const uint8_t *p, const uint8_t *end, struct nest *n, unsigned base)
 {
-    struct alk_json_key key;
     bool is_object = *p == '{';
     push(n, is_object);
     p = skip_space(p + 1, end);
@@ -333,17 +353,19 @@ static const uint8_t *skip_open(const uint8_t *p, const uint8_t *end, struct nes
         pop(n);
         return skip_after(p + 1, end, n, base);
     }
-    return is_object ? skip_key(p, end, &key) : p;
+    return is_object ? skip_key(p, end) : p;
 }
 
-alk_err alk_json_scan_value(struct alk_json_scan *s, struct alk_span *ret_raw)
+/* The same as alk_json_scan_value; from stands on a bracket. */
+static __attribute__((noinline)) alk_err scan_nested(struct alk_json_scan *s, const uint8_t *from,
+                                                     struct alk_span *ret_raw)
 {
     const uint8_t *end = s->end;
-    const uint8_t *from = skip_space(s->p, end);
     const uint8_t *p = from;
     struct nest n = {0, s->depth};
     uint32_t values = s->values;
     do {
+        p = skip_space(p, end);
         if (p == end) {
             return ALK_E_MALFORMED;
         }
@@ -366,6 +388,28 @@ alk_err alk_json_scan_value(struct alk_json_scan *s, struct alk_span *ret_raw)
     } while (n.depth > s->depth);
     s->p = p;
     s->values = values;
+    *ret_raw = alk_span(from, (size_t)(p - from));
+    return ALK_OK;
+}
+
+alk_err alk_json_scan_value(struct alk_json_scan *s, struct alk_span *ret_raw)
+{
+    const uint8_t *from = skip_space(s->p, s->end);
+    if (from == s->end) {
+        return ALK_E_MALFORMED;
+    }
+    if (*from == '{' || *from == '[') {
+        return scan_nested(s, from, ret_raw);
+    }
+    if (s->values == 0) {
+        return ALK_E_TOO_BIG;
+    }
+    const uint8_t *p = skip_scalar(from, s->end);
+    if (p == NULL) {
+        return ALK_E_MALFORMED;
+    }
+    s->p = p;
+    s->values--;
     *ret_raw = alk_span(from, (size_t)(p - from));
     return ALK_OK;
 }
@@ -399,7 +443,6 @@ alk_err alk_json_scan_enter(struct alk_json_scan *s)
 
 alk_err alk_json_scan_member(struct alk_json_scan *s, struct alk_json_key *ret)
 {
-    struct alk_json_key key;
     const uint8_t *p = skip_space(s->p, s->end);
     ALK_ASSERT(s->depth > 0);
     if (p < s->end && *p == '}') {
@@ -414,13 +457,20 @@ alk_err alk_json_scan_member(struct alk_json_scan *s, struct alk_json_key *ret)
         }
         p = skip_space(p + 1, s->end);
     }
-    p = skip_key(p, s->end, &key);
+    if (p == s->end || *p != '"') {
+        return ALK_E_MALFORMED;
+    }
+    const uint8_t *from = p + 1;
+    const uint8_t *odd = skip_plain(from, s->end);
+    const uint8_t *to = skip_string_end(odd, s->end);
+    p = to == NULL ? NULL : skip_colon(to + 1, s->end);
     if (p == NULL) {
         return ALK_E_MALFORMED;
     }
     s->p = p;
     s->is_first = false;
-    *ret = key;
+    ret->raw = alk_span(from, (size_t)(to - from));
+    ret->has_escape = odd != to && memchr(odd, '\\', (size_t)(to - odd)) != NULL;
     return ALK_OK;
 }
 

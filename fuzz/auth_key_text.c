@@ -45,6 +45,7 @@ static void scope(struct alk_span in)
     struct alk_span held = alk_span_cut(&rest, ' ');
     bool covers = alk_scope_covers(held, rest);
     ALK_ASSERT(!covers || (alk_scope_is_valid(held) && alk_scope_is_valid(rest)));
+    ALK_ASSERT(!alk_scope_is_valid(held) || alk_scopes_valid_hold(&held, 1, rest) == covers);
     size_t n = alk_scopes_intersect(&held, 1, &rest, 1, ret);
     for (size_t i = 0; i < n; i++) {
         ALK_ASSERT(alk_scope_covers(held, ret[i]) && alk_scope_covers(rest, ret[i]));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "core/auth/identity.h"
 
+#include "core/auth/scope.h"
 #include "support/oom.h"
 
 #define S(text)                                                                                    \
@@ -266,6 +267,33 @@ static void a_narrowed_identity_keeps_resources_and_outlives_its_base(void **sta
     alk_identity_unref(narrow);
 }
 
+static void a_scope_that_is_not_valid_covers_nothing(void **state)
+{
+    static const char *const wrong[] = {"A", "", "a::b", "a b", "a:*:b", "a*", "a:b:c:d:e"};
+    static const struct alk_span all[] = {S("admin"), S("*")};
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct alk_span scope = alk_span_str(wrong[i]);
+        const struct alk_identity *identity = NULL, *narrow = NULL;
+        char why[200] = "";
+        print_message("'%s'\n", wrong[i]);
+        /* Nobody has it... */
+        struct alk_identity_spec spec = {.id = ALK_LIT("a"), .scopes = &scope, .scope_count = 1};
+        check_err(alk_identity_new(NULL, &spec, why, sizeof(why), &identity), ALK_E_INVALID);
+        assert_non_null(strstr(why, "a scope is 1 to 4 words"));
+        /* ...not by a token either, and who holds everything does not hold it. */
+        spec.scopes = all;
+        spec.scope_count = 2;
+        check_err(alk_identity_new(NULL, &spec, NULL, 0, &identity), ALK_OK);
+        check_err(alk_identity_narrow(NULL, identity, &scope, 1, &narrow), ALK_OK);
+        assert_int_equal(alk_identity_scope_count(narrow), 0);
+        assert_false(alk_identity_has_scope(narrow, scope));
+        assert_false(alk_identity_has_scope(identity, scope));
+        alk_identity_unref(narrow);
+        alk_identity_unref(identity);
+    }
+}
+
 static alk_err get(struct alk_rd *r, void *ret)
 {
     return alk_identity_get(NULL, r, ret);
@@ -309,6 +337,9 @@ static void look_at_wire(struct alk_span in, void *ctx)
     struct alk_rd r = alk_rd(in);
     if (alk_identity_get(NULL, &r, &identity) == ALK_OK) {
         assert_true(alk_identity_id_is_valid(alk_identity_id(identity)));
+        for (size_t i = 0; i < alk_identity_scope_count(identity); i++) {
+            assert_true(alk_scope_is_valid(alk_identity_scope(identity, i)));
+        }
         alk_identity_unref(identity);
     }
 }
@@ -362,6 +393,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_refused_with_a_reason),
         cmocka_unit_test(limits_of_an_identity),
         cmocka_unit_test(a_narrowed_identity_keeps_resources_and_outlives_its_base),
+        cmocka_unit_test(a_scope_that_is_not_valid_covers_nothing),
         cmocka_unit_test(there_and_back_over_the_wire),
         cmocka_unit_test(mutations_of_the_wire_never_crash),
         cmocka_unit_test(without_memory),

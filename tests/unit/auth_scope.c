@@ -70,6 +70,12 @@ static void who_holds_what(void **state)
         assert_int_equal(
             alk_scope_covers(alk_span_str(cases[i].held), alk_span_str(cases[i].wanted)),
             cases[i].is_covered);
+        /* Of a valid one the shorter question has the same answer. */
+        struct alk_span held = alk_span_str(cases[i].held);
+        if (alk_scope_is_valid(held)) {
+            assert_int_equal(alk_scopes_valid_hold(&held, 1, alk_span_str(cases[i].wanted)),
+                             cases[i].is_covered);
+        }
     }
 }
 
@@ -81,6 +87,27 @@ static size_t split(const char *text, struct alk_span *ret)
         ret[n++] = alk_span_cut(&s, ' ');
     }
     return n;
+}
+
+static void one_of_several_holds(void **state)
+{
+    static const struct {
+        const char *held, *wanted;
+        bool is_held;
+    } cases[] = {
+        {"a b:* c", "b:x", true},  {"a b:* c", "c", true},      {"a b:* c", "b", false},
+        {"a b:* c", "", false},    {"a b:* c", "b:", false},    {"a b:* c", "b:X", false},
+        {"admin a", "a", true},    {"a admin", "b:c", true},    {"a admin", "b::c", false},
+        {"a admin", "a b", false}, {"* a", "a:b:c:d:e", false}, {"", "a", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct alk_span held[4], wanted = alk_span_str(cases[i].wanted);
+        size_t n = split(cases[i].held, held);
+        print_message("'%s' holds '%s'\n", cases[i].held, cases[i].wanted);
+        assert_int_equal(alk_scopes_hold(held, n, wanted), cases[i].is_held);
+        assert_int_equal(alk_scopes_valid_hold(held, n, wanted), cases[i].is_held);
+    }
 }
 
 static void a_token_narrows(void **state)
@@ -145,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(syntax),
         cmocka_unit_test(who_holds_what),
+        cmocka_unit_test(one_of_several_holds),
         cmocka_unit_test(a_token_narrows),
         cmocka_unit_test(the_vocabulary_is_made_of_scopes),
     };

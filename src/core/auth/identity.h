@@ -2,7 +2,8 @@
 /* core/auth/identity.h - making identities; reading them is alknet/auth.h.
  *
  * An identity is one block of memory, immutable and atomically counted, so it
- * may be shared by all loops. It holds no secret.
+ * may be shared by all loops. It holds no secret. Its scopes are valid: what is
+ * not is refused when it is made, and covers nothing.
  */
 #ifndef ALK_CORE_AUTH_IDENTITY_H
 #define ALK_CORE_AUTH_IDENTITY_H

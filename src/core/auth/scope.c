@@ -46,16 +46,21 @@ static bool pattern_prefix(struct alk_span scope, struct alk_span *ret)
     return true;
 }
 
-bool alk_scope_covers(struct alk_span held, struct alk_span wanted)
+/* Whether `held` is one that means more than itself, and `wanted` among it. Of valid ones. */
+static bool is_wider(struct alk_span held, struct alk_span wanted)
 {
     struct alk_span prefix;
+    return alk_span_is(held, "admin") || /* not secret */
+           (pattern_prefix(held, &prefix) && alk_span_starts(wanted, prefix));
+}
+
+bool alk_scope_covers(struct alk_span held, struct alk_span wanted)
+{
     if (alk_span_equal(held, wanted)) { /* a name, not secret */
         return alk_scope_is_valid(held);
     }
-    bool covers = alk_span_is(held, "admin") || /* not secret */
-                  (pattern_prefix(held, &prefix) && alk_span_starts(wanted, prefix));
     /* Last: most scopes of a list are others, whatever they look like. */
-    return covers && alk_scope_is_valid(held) && alk_scope_is_valid(wanted);
+    return is_wider(held, wanted) && alk_scope_is_valid(held) && alk_scope_is_valid(wanted);
 }
 
 bool alk_scopes_hold(const struct alk_span *scopes, size_t n, struct alk_span wanted)
@@ -66,6 +71,18 @@ bool alk_scopes_hold(const struct alk_span *scopes, size_t n, struct alk_span wa
         }
     }
     return false;
+}
+
+bool alk_scopes_valid_hold(const struct alk_span *scopes, size_t n, struct alk_span wanted)
+{
+    bool has_wider = false;
+    for (size_t i = 0; i < n; i++) {
+        if (alk_span_equal(scopes[i], wanted)) { /* not secret; as valid as the one held */
+            return true;
+        }
+        has_wider = has_wider || is_wider(scopes[i], wanted);
+    }
+    return has_wider && alk_scope_is_valid(wanted);
 }
 
 /* Adds a scope unless a result covers it, and drops results that it covers. */

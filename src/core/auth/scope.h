@@ -20,6 +20,9 @@ bool alk_scope_is_valid(struct alk_span scope);
 bool alk_scope_covers(struct alk_span held, struct alk_span wanted);
 /* Whether one of the n scopes covers `wanted`. */
 bool alk_scopes_hold(const struct alk_span *scopes, size_t n, struct alk_span wanted);
+/* The same of scopes that are known to be valid: only `wanted` need not be. Each request
+ * asks what an identity holds, and whoever makes one has looked at its scopes. */
+bool alk_scopes_valid_hold(const struct alk_span *scopes, size_t n, struct alk_span wanted);
 
 /* Most results that alk_scopes_intersect can give. */
 #define ALK_SCOPES_NARROWED_MAX (2 * ALK_SCOPES_MAX)

@@ -109,8 +109,8 @@ void alk_request_set_caller(struct alk_request *r, const struct alk_identity *ca
 /* The face that started it and that face's ctx; NULL once it was cancelled. */
 const struct alk_face *alk_request_face(const struct alk_request *r, void **ret_ctx);
 
-/* One answer of a subscription from text that many share: one strict JSON value, not
- * copied by the registry. As alk_request_respond, but after ALK_FULL nothing is kept. */
+/* One answer from text that is there: one strict JSON value, which the registry does not
+ * copy. As alk_request_respond, but after ALK_FULL nothing is kept. */
 alk_err alk_request_respond_json(struct alk_request *r, struct alk_span json);
 
 /* Internal views for operations in this tree. */

@@ -156,12 +156,12 @@ alk_err alk_request_respond(struct alk_request *r)
 alk_err alk_request_respond_json(struct alk_request *r, struct alk_span json)
 {
     check_live(r);
-    ALK_ASSERT(r->op->kind == ALK_OP_SUBSCRIPTION);
-    if (r->face == NULL) {
+    bool is_stream = r->op->kind == ALK_OP_SUBSCRIPTION;
+    if (r->face == NULL && is_stream) {
         return ALK_E_CLOSED;
     }
-    if (r->pick.provider->copy->output == NULL) {
-        return respond_many(r, json);
+    if (r->face == NULL || r->pick.provider->copy->output == NULL) {
+        return is_stream ? respond_many(r, json) : respond_once(r, json);
     }
     /* Outputs are checked: the usual way. */
     alk_out_clear(&r->out);

@@ -222,6 +222,11 @@ static void misbehave(void *ctx, struct alk_request *r)
     } else if (alk_span_is(how, "schema")) {
         alk_out_text(out, "not an object");
         check_err(alk_request_respond(r), ALK_OK);
+    } else if (alk_span_is(how, "text")) {
+        alk_out_null(out); /* what was written before does not count */
+        check_err(alk_request_respond_json(r, ALK_LIT("{\"a\":[1]}")), ALK_OK);
+    } else if (alk_span_is(how, "wrong text")) {
+        check_err(alk_request_respond_json(r, ALK_LIT("7")), ALK_OK);
     } else if (alk_span_is(how, "undeclared")) {
         alk_request_fail(r, "NEVER_HEARD", "x");
     } else if (alk_span_is(how, "declared")) {
@@ -259,6 +264,8 @@ static void what_an_operation_says_wrongly_becomes_an_internal_error_and_a_log_l
         {"unfinished", "!INTERNAL internal error", "test/bad: its output cannot be sent"},
         {"huge", "!TOO_LARGE too large", "test/bad: its output cannot be sent"},
         {"schema", "!INTERNAL internal error", "test/bad: its output does not fit its schema"},
+        {"text", "={\"a\":[1]}", ""},
+        {"wrong text", "!INTERNAL internal error", "test/bad: its output does not fit its schema"},
         {"undeclared", "!INTERNAL internal error", "test/bad: it failed with a code"},
         {"declared", "!NO_PAPER the tray is empty 7", ""},
         {"details", "!INTERNAL internal error", "test/bad: its value of NO_PAPER does not fit"},
@@ -310,6 +317,8 @@ static void outputs_are_not_checked_unless_asked_for(void **state)
                                   .output = "{\"type\":\"object\"}"},
                   NULL);
     ops_check(&w, NULL, "test/bad", "{\"how\":\"schema\"}", "=\"not an object\"");
+    ops_check(&w, NULL, "test/bad", "{\"how\":\"text\"}", "={\"a\":[1]}");
+    ops_check(&w, NULL, "test/bad", "{\"how\":\"wrong text\"}", "=7");
     ops_check(&w, NULL, "test/bad", "{\"how\":\"details\"}",
               "!NO_PAPER the tray is empty \"seven\"");
     ops_world_fini(&w);
@@ -433,6 +442,23 @@ static void a_face_that_cancels_hears_nothing_and_the_operation_ends_when_it_lik
     assert_int_equal(s.released, 1);
     assert_string_equal(c.heard, "");
     ops_check(&w, NULL, "test/slow", "", "!UNAUTHENTICATED an identity is needed");
+    ops_world_fini(&w);
+}
+
+static void a_text_that_nobody_waits_for_ends_a_call(void **state)
+{
+    struct ops_world w;
+    struct slow s = {.begun = 0};
+    struct ops_call c = {.full = 0};
+    (void)state;
+    ops_world_init(&w, NULL);
+    ops_world_add(&w, slow_op, &s);
+    ops_ask(&w, &c, NULL, "test/slow", "");
+    alk_request_cancel(c.request);
+    check_err(alk_ops_remove(w.ops, "test/slow"), ALK_OK);
+    check_err(alk_request_respond_json(s.request, ALK_LIT("1")), ALK_OK);
+    assert_int_equal(s.released, 1);
+    assert_string_equal(c.heard, "");
     ops_world_fini(&w);
 }
 
@@ -751,6 +777,7 @@ int main(void)
         cmocka_unit_test(a_timeout_is_told_to_the_caller_and_the_operation_is_cancelled),
         cmocka_unit_test(the_time_is_the_operations_and_the_caller_may_shorten_it),
         cmocka_unit_test(a_face_that_cancels_hears_nothing_and_the_operation_ends_when_it_likes),
+        cmocka_unit_test(a_text_that_nobody_waits_for_ends_a_call),
         cmocka_unit_test(requests_under_way_outlive_the_registry),
         cmocka_unit_test(a_subscription_answers_often_and_waits_when_full),
         cmocka_unit_test(a_face_may_cancel_while_it_is_told_an_answer),

@@ -55,7 +55,7 @@ void alk_endpoint_log(struct alk_endpoint *ep, enum alk_log_level level, const c
 /* From every thread. Reads along (core/io/log.h). */
 void alk_endpoint_tap_log(struct alk_endpoint *ep, struct alk_log_tap *tap);
 void alk_endpoint_untap_log(struct alk_endpoint *ep, struct alk_log_tap *tap);
-/* From every thread. Without an audit log: nothing. unix_ms is filled in. */
+/* From every thread. Without an audit log: nothing. */
 void alk_endpoint_audit(struct alk_endpoint *ep, const struct alk_audit_record *record);
 /* The same for what is frequent, on a loop of the endpoint alone: one write for all
  * records of a turn, before that loop sends anything of the turn. */

@@ -116,21 +116,15 @@ static void write_held(struct alk_endpoint *ep)
 static void hold(struct alk_endpoint *ep, const struct alk_audit_record *record)
 {
     struct alk_buf *b = &ep->audit_text;
-    struct alk_audit_record r = *record;
     size_t before = alk_buf_len(b);
 
     b->mem = ep->mem;
     b->max = AUDIT_HELD + ALK_AUDIT_LINE_MAX + 1;
-    r.unix_ms = alk_clock_unix_ns() / ALK_MS;
-    if (r.unix_ms != ep->audit_ms) {
-        ep->audit_ms = r.unix_ms;
-        alk_date_format_ms(r.unix_ms, ep->audit_date);
-    }
-    r.date = ep->audit_date;
+    alk_audit_date_set(&ep->audit_date, alk_clock_unix_ns() / ALK_MS);
     if (before > 0) {
         (void)alk_buf_put_u8(b, '\n');
     }
-    if (alk_audit_line(b, ep->audit_format, &r) == ALK_OK) {
+    if (alk_audit_line(b, ep->audit_format, ep->audit_date.text, record) == ALK_OK) {
         ep->audit_count++;
         return;
     }

@@ -179,11 +179,10 @@ struct alk_endpoint {
     struct alk_line_file *audit; /* NULL: none */
     enum alk_audit_format audit_format;
     uint64_t audit_lost;
-    uint64_t audit_ms; /* of audit_date, which most records of a burst share */
-    char audit_date[ALK_DATE_SIZE];
-    struct alk_buf audit_text; /* whole lines that are not in the file yet */
-    size_t audit_count;        /* of them */
-    atomic_bool audit_waits;   /* there are some */
+    struct alk_audit_date audit_date; /* of the newest record */
+    struct alk_buf audit_text;        /* whole lines that are not in the file yet */
+    size_t audit_count;               /* of them */
+    atomic_bool audit_waits;          /* there are some */
     struct alk_line_file *keylog;
     struct alk_datadir *datadir;
     struct alk_config_options config_options;

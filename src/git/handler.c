@@ -195,7 +195,6 @@ void alk_git_audit(const struct alk_git_session *s, const struct alk_identity *w
 {
     static const char *const what[] = {"git.fetch", "git.push", "git.archive"};
     const struct alk_audit_record record = {
-        .unix_ms = alk_clock_unix_ns() / ALK_MS,
         .who = who == NULL ? (struct alk_span){0} : alk_identity_id(who),
         .what = alk_span_str(what[s->git]),
         .target = alk_span(s->repo.name, s->repo.n),

@@ -7,6 +7,8 @@
 #include "core/io/log.h"
 #include "support/oom.h"
 
+static const char epoch[] = "1970-01-01T00:00:00.000Z";
+
 static struct alk_auth_failure failure_of(const char *remote, const char *alpn, const char *method,
                                           const char *reason)
 {
@@ -118,7 +120,6 @@ static void reasons(void **state)
 static void audit_records(void **state)
 {
     static const struct alk_audit_record full = {
-        .unix_ms = 1798806615042,
         .who = {(const uint8_t *)"laptop", 6},
         .authority = {(const uint8_t *)"worker", 6},
         .what = {(const uint8_t *)"call", 4},
@@ -134,20 +135,22 @@ static void audit_records(void **state)
     static const struct {
         const struct alk_audit_record *record;
         enum alk_audit_format format;
+        const char *date;
         const char *want;
     } cases[] = {
-        {&full, ALK_AUDIT_TEXT,
+        {&full, ALK_AUDIT_TEXT, "2027-01-01T12:30:15.042Z",
          "2027-01-01T12:30:15.042Z audit who=laptop authority=worker what=call target=fs/read "
          "from=[::1]:443 alpn=alknet/call request=r\\x201\\x0a\\x22 trace=00-a-b-01 "
          "reason=scope\\x20\\xff "
          "allowed=no"},
-        {&full, ALK_AUDIT_JSON,
+        {&full, ALK_AUDIT_JSON, "2027-01-01T12:30:15.042Z",
          "{\"time\":\"2027-01-01T12:30:15.042Z\",\"who\":\"laptop\",\"authority\":\"worker\","
          "\"what\":\"call\",\"target\":\"fs/read\",\"from\":\"[::1]:443\",\"alpn\":\"alknet/call\","
          "\"request\":\"r 1\\u000a\\\"\",\"trace\":\"00-a-b-01\",\"reason\":\"scope "
          "\xef\xbf\xbd\",\"allowed\":false}"},
-        {&bare, ALK_AUDIT_TEXT, "1970-01-01T00:00:00.000Z audit who=- what=- from=- allowed=yes"},
-        {&bare, ALK_AUDIT_JSON,
+        {&bare, ALK_AUDIT_TEXT, epoch,
+         "1970-01-01T00:00:00.000Z audit who=- what=- from=- allowed=yes"},
+        {&bare, ALK_AUDIT_JSON, epoch,
          "{\"time\":\"1970-01-01T00:00:00.000Z\",\"who\":null,\"what\":null,\"from\":null,"
          "\"allowed\":true}"},
     };
@@ -155,7 +158,7 @@ static void audit_records(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct alk_buf b;
         alk_buf_init(&b, NULL, ALK_AUDIT_LINE_MAX);
-        check_err(alk_audit_line(&b, cases[i].format, cases[i].record), ALK_OK);
+        check_err(alk_audit_line(&b, cases[i].format, cases[i].date, cases[i].record), ALK_OK);
         check_text(alk_buf_span(&b), cases[i].want);
         alk_buf_fini(&b);
     }
@@ -202,12 +205,12 @@ static void put_field(char *line, const char *label, struct alk_span value, bool
     }
 }
 
-static void check_slow(const struct alk_audit_record *r, const char *date)
+static void check_slow(const struct alk_audit_record *r)
 {
     static char want[ALK_AUDIT_LINE_MAX];
     struct alk_buf b;
     want[0] = '\0';
-    put_text(want, date);
+    put_text(want, epoch);
     put_text(want, " audit");
     put_field(want, " who=", r->who, false);
     put_field(want, " authority=", r->authority, true);
@@ -220,7 +223,7 @@ static void check_slow(const struct alk_audit_record *r, const char *date)
     put_field(want, " reason=", r->reason, true);
     put_text(want, r->is_allowed ? " allowed=yes" : " allowed=no");
     alk_buf_init(&b, NULL, ALK_AUDIT_LINE_MAX);
-    check_err(alk_audit_line(&b, ALK_AUDIT_TEXT, r), ALK_OK);
+    check_err(alk_audit_line(&b, ALK_AUDIT_TEXT, epoch, r), ALK_OK);
     check_text(alk_buf_span(&b), want);
     alk_buf_fini(&b);
 }
@@ -240,7 +243,7 @@ static void check_in_each_field(struct alk_span s)
         struct alk_span *fields[] = {&r.who,  &r.authority,  &r.what,  &r.target,
                                      &r.alpn, &r.request_id, &r.trace, &r.reason};
         *fields[i] = s;
-        check_slow(&r, "1970-01-01T00:00:00.000Z");
+        check_slow(&r);
     }
 }
 
@@ -273,7 +276,7 @@ static void an_odd_byte_is_escaped_wherever_it_stands(void **state)
                 bytes[at] = (uint8_t)c;
                 const struct alk_audit_record r = {.who = ALK_LIT("w"),
                                                    .target = alk_span(bytes, n)};
-                check_slow(&r, "1970-01-01T00:00:00.000Z");
+                check_slow(&r);
                 test_free(bytes);
             }
         }
@@ -286,7 +289,44 @@ static void an_address_may_be_absent_or_strange(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof remotes / sizeof remotes[0]; i++) {
         const struct alk_audit_record r = {.remote = remotes[i], .is_allowed = true};
-        check_slow(&r, "1970-01-01T00:00:00.000Z");
+        check_slow(&r);
+    }
+}
+
+static void the_date_follows_any_step_of_time(void **state)
+{
+    static const struct {
+        uint64_t unix_ms;
+        const char *want;
+    } steps[] = {
+        {0, "1970-01-01T00:00:00.000Z"},
+        {7, "1970-01-01T00:00:00.007Z"},
+        {1798806615042, "2027-01-01T12:30:15.042Z"},
+        {1798806615042, "2027-01-01T12:30:15.042Z"},
+        {1798806615043, "2027-01-01T12:30:15.043Z"},
+        {1798806615999, "2027-01-01T12:30:15.999Z"},
+        {1798806616000, "2027-01-01T12:30:16.000Z"},
+        {1798806659999, "2027-01-01T12:30:59.999Z"},
+        {1798806660000, "2027-01-01T12:31:00.000Z"}, /* a minute */
+        {1798847999999, "2027-01-01T23:59:59.999Z"},
+        {1798848000000, "2027-01-02T00:00:00.000Z"}, /* a day */
+        {1830297599999, "2027-12-31T23:59:59.999Z"},
+        {1830297600001, "2028-01-01T00:00:00.001Z"}, /* a year */
+        {1835395199123, "2028-02-28T23:59:59.123Z"},
+        {1835395200123, "2028-02-29T00:00:00.123Z"},
+        {1798806615842, "2027-01-01T12:30:15.842Z"}, /* back */
+        {1798806615041, "2027-01-01T12:30:15.041Z"},
+        {253402300799998, "9999-12-31T23:59:59.998Z"},
+        {253402300799999, "9999-12-31T23:59:59.999Z"},
+        {253402300800500, "9999-12-31T23:59:59.999Z"}, /* beyond what is shown */
+        {UINT64_MAX, "9999-12-31T23:59:59.999Z"},
+        {253402300799001, "9999-12-31T23:59:59.001Z"},
+    };
+    struct alk_audit_date date = {.unix_ms = 0};
+    (void)state;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        alk_audit_date_set(&date, steps[i].unix_ms);
+        assert_string_equal(date.text, steps[i].want);
     }
 }
 
@@ -309,7 +349,7 @@ static void the_longest_record_fits(void **state)
             struct alk_buf b;
             memset(bytes, (int)c, sizeof(bytes));
             alk_buf_init(&b, NULL, ALK_AUDIT_LINE_MAX);
-            check_err(alk_audit_line(&b, (enum alk_audit_format)format, &r), ALK_OK);
+            check_err(alk_audit_line(&b, (enum alk_audit_format)format, epoch, &r), ALK_OK);
             alk_buf_fini(&b);
         }
     }
@@ -324,7 +364,7 @@ static alk_err body(const struct alk_mem *mem, void *ctx)
     alk_buf_init(&b, mem, ALK_AUDIT_LINE_MAX);
     alk_err err = alk_auth_failure_line(&b, &f);
     if (err == ALK_OK) {
-        err = alk_audit_line(&b, ALK_AUDIT_JSON, &r);
+        err = alk_audit_line(&b, ALK_AUDIT_JSON, epoch, &r);
     }
     alk_buf_fini(&b);
     return err;
@@ -445,6 +485,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_value_of_any_length_is_written_byte_for_byte),
         cmocka_unit_test(an_odd_byte_is_escaped_wherever_it_stands),
         cmocka_unit_test(an_address_may_be_absent_or_strange),
+        cmocka_unit_test(the_date_follows_any_step_of_time),
         cmocka_unit_test(the_longest_record_fits),
         cmocka_unit_test(without_memory),
     };

@@ -2,7 +2,6 @@
 #include "core/auth/audit.h"
 
 #include "base/text.h"
-#include "core/auth/date.h"
 
 /* Bytes of a peer's value that are shown. */
 enum { FAILURE_VALUE_MAX = 48, AUDIT_VALUE_MAX = 256 };
@@ -212,21 +211,34 @@ static void put_json(struct alk_buf *b, const char *date, const struct alk_audit
 }
 
 alk_err alk_audit_line(struct alk_buf *b, enum alk_audit_format format,
-                       const struct alk_audit_record *record)
+                       const char date[static ALK_DATE_SIZE], const struct alk_audit_record *record)
 {
-    char date[ALK_DATE_SIZE];
-    const char *text = record->date;
-    if (text == NULL) {
-        alk_date_format_ms(record->unix_ms, date);
-        text = date;
-    }
     switch (format) {
     case ALK_AUDIT_TEXT:
-        put_text(b, text, record);
+        put_text(b, date, record);
         break;
     case ALK_AUDIT_JSON:
-        put_json(b, text, record);
+        put_json(b, date, record);
         break;
     }
     return b->err;
+}
+
+void alk_audit_date_set(struct alk_audit_date *date, uint64_t unix_ms)
+{
+    static const uint64_t max = ALK_DATE_MAX * (uint64_t)1000 + 999;
+    uint64_t at = unix_ms < max ? unix_ms : max; /* as it is shown */
+
+    if (at == date->unix_ms && date->text[0] != '\0') {
+        return;
+    }
+    if (date->text[0] == '\0' || at / 1000 != date->unix_ms / 1000) {
+        alk_date_format_ms(at, date->text);
+    } else {
+        char *digits = date->text + DATE_LEN - 4; /* "000Z" */
+        digits[0] = (char)('0' + at / 100 % 10);
+        digits[1] = (char)('0' + at / 10 % 10);
+        digits[2] = (char)('0' + at % 10);
+    }
+    date->unix_ms = at;
 }

@@ -18,6 +18,7 @@
 #include "alknet/auth.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "core/auth/date.h"
 
 #define ALK_AUTH_LOG_COMPONENT    "auth"
 /* Longest login line: whole within one message of the log. */
@@ -41,8 +42,6 @@ ALK_NODISCARD alk_err alk_auth_failure_line(struct alk_buf *b,
 
 /* Who did what, from where, allowed or not. Absent values are empty spans. */
 struct alk_audit_record {
-    uint64_t unix_ms;
-    const char *date;          /* the same as text, ALK_DATE_SIZE bytes; NULL: to be made */
     struct alk_span who;       /* identity id; empty: nobody */
     struct alk_span authority; /* on whose scopes it ran, when not who's */
     struct alk_span what;      /* "call", "token.new", "login", "reload", ... */
@@ -54,10 +53,22 @@ struct alk_audit_record {
     struct alk_span reason; /* why not, or a note */
     bool is_allowed;
 };
+
+/* When, as text. Zeroed: no time yet. Owned by who writes the lines, and good for any
+ * order of times: only what differs from the time before is written anew, for most
+ * lines come within the second of the one before, or its millisecond. */
+struct alk_audit_date {
+    uint64_t unix_ms;
+    char text[ALK_DATE_SIZE]; /* as alk_date_format_ms makes it */
+};
+void alk_audit_date_set(struct alk_audit_date *date, uint64_t unix_ms);
+
 enum alk_audit_format { ALK_AUDIT_TEXT, ALK_AUDIT_JSON };
-/* Appends one record on one line, without a line break. Each value is cut at 256
- * bytes. ALK_E_TOO_BIG, ALK_E_NOMEM. */
+/* Appends one record on one line, without a line break. date: as in alk_audit_date.
+ * Each value is cut at 256 bytes. ALK_E_TOO_BIG, ALK_E_NOMEM; a part of the line may
+ * stand in the buffer then. */
 ALK_NODISCARD alk_err alk_audit_line(struct alk_buf *b, enum alk_audit_format format,
+                                     const char date[static ALK_DATE_SIZE],
                                      const struct alk_audit_record *record);
 
 #endif

@@ -49,20 +49,104 @@ static bool is_plain(uint8_t c)
 #define ONES  UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
 
-/* Copies eight bytes and says whether all are plain; false also of some that are. */
-static bool copy_plain(uint8_t *to, const uint8_t *p)
+/* HIGHS in it: of eight bytes not all are plain, or there is a '!'. */
+static inline uint64_t odd_of(uint64_t v)
 {
-    uint64_t v;
-    memcpy(&v, p, sizeof(v));
-    memcpy(to, &v, sizeof(v));
-    /* Bit 7: not ASCII; below '!'; DEL; one of the three. */
-    uint64_t odd = v | (v - ONES * '!') | (v + ONES) | ((v ^ ONES * '=') - ONES) |
-                   ((v ^ ONES * '"') - ONES) | ((v ^ ONES * '\\') - ONES);
-    return (odd & HIGHS) == 0;
+    /* Bit 7: not ASCII; below '#'; DEL; one of the two. */
+    return v | (v - ONES * '#') | (v + ONES) | ((v ^ ONES * '=') - ONES) |
+           ((v ^ ONES * '\\') - ONES);
 }
 
-/* The writers of text below take where to write, and return where it went on. Whoever
- * calls them has reserved room for the longest line. */
+/* Copies n bytes, by words of which the last may lie over the one before. False: not
+ * all of them are plain, or it does not know; what it has written means nothing then. */
+static inline bool copy_plain(uint8_t *to, const uint8_t *p, size_t n)
+{
+    uint64_t word;
+    uint64_t odd = 0;
+
+    if (n >= 8) {
+        for (size_t i = 0; i + 8 < n; i += 8) {
+            memcpy(&word, p + i, 8);
+            memcpy(to + i, &word, 8);
+            odd |= odd_of(word);
+        }
+        memcpy(&word, p + n - 8, 8);
+        memcpy(to + n - 8, &word, 8);
+        return ((odd | odd_of(word)) & HIGHS) == 0;
+    }
+    if (n >= 4) {
+        uint32_t front;
+        uint32_t back;
+        memcpy(&front, p, 4);
+        memcpy(&back, p + n - 4, 4);
+        memcpy(to, &front, 4);
+        memcpy(to + n - 4, &back, 4);
+        return (odd_of(front | (uint64_t)back << 32) & HIGHS) == 0;
+    }
+    return false;
+}
+
+/* Writes n bytes, those that are not plain as \xNN, and returns where it went on. Apart,
+ * for it is rare. */
+static __attribute__((noinline)) uint8_t *put_bytes(uint8_t *to, const uint8_t *p, size_t n)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        if (is_plain(p[i])) {
+            *to++ = p[i];
+        } else {
+            const char escape[4] = {'\\', 'x', hex[p[i] >> 4], hex[p[i] & 15]};
+            memcpy(to, escape, sizeof(escape));
+            to += sizeof(escape);
+        }
+    }
+    return to;
+}
+
+/* A value as the line holds it; nothing in it can end it. */
+static inline uint8_t *put_value(uint8_t *to, struct alk_span s, size_t max)
+{
+    size_t n = s.n < max ? s.n : max;
+
+    if (n == 0) {
+        *to = '-';
+        return to + 1;
+    }
+    to = copy_plain(to, s.p, n) ? to + n : put_bytes(to, s.p, n);
+    if (s.n > max) {
+        memcpy(to, "...", 3);
+        to += 3;
+    }
+    return to;
+}
+
+enum { LABEL_MAX = 12 };
+
+struct field {
+    char label[LABEL_MAX]; /* " name=" */
+    uint8_t label_n;
+    bool is_optional; /* left out when it is absent */
+};
+#define FIELD(label, is_optional)                                                                  \
+    {                                                                                              \
+        label, sizeof(label) - 1, is_optional                                                      \
+    }
+
+/* Bytes that `count` fields with values cut at max bytes take at most. */
+#define FIELDS_ROOM(count, max) ((count) * (LABEL_MAX + 4 * (max) + 3))
+
+/* Where there is FIELDS_ROOM; returns where it went on. */
+static uint8_t *put_fields(uint8_t *to, const struct field *fields, const struct alk_span *values,
+                           size_t count, size_t max)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (values[i].n > 0 || !fields[i].is_optional) {
+            memcpy(to, fields[i].label, LABEL_MAX); /* all, for that is two moves */
+            to = put_value(to + fields[i].label_n, values[i], max);
+        }
+    }
+    return to;
+}
 
 static inline uint8_t *put(uint8_t *to, struct alk_span s)
 {
@@ -70,90 +154,42 @@ static inline uint8_t *put(uint8_t *to, struct alk_span s)
     return to + s.n;
 }
 
-static uint8_t *put_byte(uint8_t *to, uint8_t c)
-{
-    static const char hex[] = "0123456789abcdef";
-    if (is_plain(c)) {
-        *to = c;
-        return to + 1;
-    }
-    const char escape[4] = {'\\', 'x', hex[c >> 4], hex[c & 15]};
-    memcpy(to, escape, sizeof(escape));
-    return to + sizeof(escape);
-}
+/* What is in a line apart from its fields. */
+enum { REST_ROOM = 64 };
 
-/* Bytes that a value of at most max bytes may become. */
-#define VALUE_ROOM(max) (4 * (max) + 3)
-
-/* A value as the line holds it; nothing in it can end it. */
-static uint8_t *put_value(uint8_t *to, struct alk_span s, size_t max)
-{
-    size_t n = s.n < max ? s.n : max;
-    size_t i = 0;
-
-    if (n == 0) {
-        *to = '-';
-        return to + 1;
-    }
-    while (n - i >= 8 && copy_plain(to + i, s.p + i)) {
-        i += 8;
-    }
-    /* The rest of a word lies in the last eight bytes. */
-    if (i < n && n - i < 8 && n >= 8 && copy_plain(to + n - 8, s.p + n - 8)) {
-        i = n;
-    }
-    to += i;
-    for (; i < n; i++) {
-        to = put_byte(to, s.p[i]);
-    }
-    return s.n > max ? put(to, ALK_LIT("...")) : to;
-}
-
-/* label: " name=". */
-static inline uint8_t *put_field(uint8_t *to, struct alk_span label, struct alk_span value,
-                                 size_t max)
-{
-    return put_value(put(to, label), value, max);
-}
-
-/* Fields of the failure line, and room for all else that is in it. */
-enum { FAILURE_FIELDS = 4, FAILURE_REST = 64 };
+enum { FAILURE_FIELDS = 4 };
+#define FAILURE_ROOM (FIELDS_ROOM(FAILURE_FIELDS, FAILURE_VALUE_MAX) + REST_ROOM)
 
 alk_err alk_auth_failure_line(struct alk_buf *b, const struct alk_auth_failure *failure)
 {
-    _Static_assert(FAILURE_FIELDS * VALUE_ROOM(FAILURE_VALUE_MAX) + FAILURE_REST <=
-                       ALK_AUTH_FAILURE_LINE_MAX,
-                   "room for the longest");
-    uint8_t *start = alk_buf_reserve(b, ALK_AUTH_FAILURE_LINE_MAX);
+    static const struct field fields[FAILURE_FIELDS] = {
+        FIELD(" addr=", false), FIELD(" alpn=", false), FIELD(" method=", false),
+        FIELD(" reason=", false)};
+    const struct alk_span values[FAILURE_FIELDS] = {host_of(failure->remote), failure->alpn,
+                                                    failure->method, failure->reason};
+    uint8_t *start = alk_buf_reserve(b, FAILURE_ROOM);
     if (start == NULL) {
         return b->err;
     }
     uint8_t *to = put(start, ALK_LIT("alknet: auth failure"));
-    to = put_field(to, ALK_LIT(" addr="), host_of(failure->remote), FAILURE_VALUE_MAX);
-    to = put_field(to, ALK_LIT(" alpn="), failure->alpn, FAILURE_VALUE_MAX);
-    to = put_field(to, ALK_LIT(" method="), failure->method, FAILURE_VALUE_MAX);
-    to = put_field(to, ALK_LIT(" reason="), failure->reason, FAILURE_VALUE_MAX);
+    to = put_fields(to, fields, values, FAILURE_FIELDS, FAILURE_VALUE_MAX);
     alk_buf_added(b, (size_t)(to - start));
     return ALK_OK;
 }
 
-/* Fields of the audit line, and room for all else that is in it. */
-enum { AUDIT_FIELDS = 9, AUDIT_REST = 128 };
-#define AUDIT_ROOM (AUDIT_FIELDS * VALUE_ROOM(AUDIT_VALUE_MAX) + AUDIT_REST)
-_Static_assert(AUDIT_ROOM <= ALK_AUDIT_LINE_MAX, "room for the longest");
+enum { AUDIT_FIELDS = 9 };
+#define AUDIT_ROOM (FIELDS_ROOM(AUDIT_FIELDS, AUDIT_VALUE_MAX) + REST_ROOM)
+_Static_assert(FAILURE_ROOM <= ALK_AUDIT_LINE_MAX && AUDIT_ROOM <= ALK_AUDIT_LINE_MAX,
+               "as the header promises");
 
-static inline uint8_t *put_needed(uint8_t *to, struct alk_span label, struct alk_span value)
-{
-    return put_field(to, label, value, AUDIT_VALUE_MAX);
-}
+static const struct field audit_fields[AUDIT_FIELDS] = {
+    FIELD(" who=", false),    FIELD(" authority=", true), FIELD(" what=", false),
+    FIELD(" target=", true),  FIELD(" from=", false),     FIELD(" alpn=", true),
+    FIELD(" request=", true), FIELD(" trace=", true),     FIELD(" reason=", true),
+};
 
-/* Left out when it is absent. */
-static inline uint8_t *put_optional(uint8_t *to, struct alk_span label, struct alk_span value)
-{
-    return value.n == 0 ? to : put_field(to, label, value, AUDIT_VALUE_MAX);
-}
-
-static void put_text(struct alk_buf *b, const char *date, const struct alk_audit_record *r)
+static void put_text(struct alk_buf *b, const char *date, const struct alk_span *values,
+                     bool is_allowed)
 {
     uint8_t *start = alk_buf_reserve(b, AUDIT_ROOM);
     if (start == NULL) {
@@ -161,64 +197,55 @@ static void put_text(struct alk_buf *b, const char *date, const struct alk_audit
     }
     uint8_t *to = put(start, alk_span(date, DATE_LEN));
     to = put(to, ALK_LIT(" audit"));
-    to = put_needed(to, ALK_LIT(" who="), r->who);
-    to = put_optional(to, ALK_LIT(" authority="), r->authority);
-    to = put_needed(to, ALK_LIT(" what="), r->what);
-    to = put_optional(to, ALK_LIT(" target="), r->target);
-    to = put_needed(to, ALK_LIT(" from="), alk_span_str(r->remote));
-    to = put_optional(to, ALK_LIT(" alpn="), r->alpn);
-    to = put_optional(to, ALK_LIT(" request="), r->request_id);
-    to = put_optional(to, ALK_LIT(" trace="), r->trace);
-    to = put_optional(to, ALK_LIT(" reason="), r->reason);
-    to = r->is_allowed ? put(to, ALK_LIT(" allowed=yes")) : put(to, ALK_LIT(" allowed=no"));
+    to = put_fields(to, audit_fields, values, AUDIT_FIELDS, AUDIT_VALUE_MAX);
+    to = is_allowed ? put(to, ALK_LIT(" allowed=yes")) : put(to, ALK_LIT(" allowed=no"));
     alk_buf_added(b, (size_t)(to - start));
 }
 
-/* label: `,"name":`. */
-static void json_needed(struct alk_buf *b, struct alk_span label, struct alk_span value)
-{
-    (void)alk_buf_put(b, label);
-    if (value.n > 0) {
-        (void)alk_buf_put_json(b, alk_span_head(value, AUDIT_VALUE_MAX));
-    } else {
-        (void)alk_buf_put(b, ALK_LIT("null"));
-    }
-}
-
-static void json_optional(struct alk_buf *b, struct alk_span label, struct alk_span value)
-{
-    if (value.n > 0) {
-        json_needed(b, label, value);
-    }
-}
-
-static void put_json(struct alk_buf *b, const char *date, const struct alk_audit_record *r)
+static void put_json(struct alk_buf *b, const char *date, const struct alk_span *values,
+                     bool is_allowed)
 {
     (void)alk_buf_put(b, ALK_LIT("{\"time\":\""));
     (void)alk_buf_put(b, alk_span(date, DATE_LEN));
     (void)alk_buf_put(b, ALK_LIT("\""));
-    json_needed(b, ALK_LIT(",\"who\":"), r->who);
-    json_optional(b, ALK_LIT(",\"authority\":"), r->authority);
-    json_needed(b, ALK_LIT(",\"what\":"), r->what);
-    json_optional(b, ALK_LIT(",\"target\":"), r->target);
-    json_needed(b, ALK_LIT(",\"from\":"), alk_span_str(r->remote));
-    json_optional(b, ALK_LIT(",\"alpn\":"), r->alpn);
-    json_optional(b, ALK_LIT(",\"request\":"), r->request_id);
-    json_optional(b, ALK_LIT(",\"trace\":"), r->trace);
-    json_optional(b, ALK_LIT(",\"reason\":"), r->reason);
-    (void)alk_buf_put(b, r->is_allowed ? ALK_LIT(",\"allowed\":true}")
-                                       : ALK_LIT(",\"allowed\":false}"));
+    for (size_t i = 0; i < AUDIT_FIELDS; i++) {
+        const struct field *f = &audit_fields[i];
+        if (values[i].n == 0 && f->is_optional) {
+            continue;
+        }
+        (void)alk_buf_put(b, ALK_LIT(",\""));
+        (void)alk_buf_put(b, alk_span(f->label + 1, (size_t)f->label_n - 2));
+        (void)alk_buf_put(b, ALK_LIT("\":"));
+        if (values[i].n > 0) {
+            (void)alk_buf_put_json(b, alk_span_head(values[i], AUDIT_VALUE_MAX));
+        } else {
+            (void)alk_buf_put(b, ALK_LIT("null"));
+        }
+    }
+    (void)alk_buf_put(b,
+                      is_allowed ? ALK_LIT(",\"allowed\":true}") : ALK_LIT(",\"allowed\":false}"));
 }
 
 alk_err alk_audit_line(struct alk_buf *b, enum alk_audit_format format,
                        const char date[static ALK_DATE_SIZE], const struct alk_audit_record *record)
 {
+    const struct alk_span values[AUDIT_FIELDS] = {
+        record->who,
+        record->authority,
+        record->what,
+        record->target,
+        alk_span_str(record->remote),
+        record->alpn,
+        record->request_id,
+        record->trace,
+        record->reason,
+    };
     switch (format) {
     case ALK_AUDIT_TEXT:
-        put_text(b, date, record);
+        put_text(b, date, values, record->is_allowed);
         break;
     case ALK_AUDIT_JSON:
-        put_json(b, date, record);
+        put_json(b, date, values, record->is_allowed);
         break;
     }
     return b->err;

@@ -4,6 +4,8 @@
 
 #include "core/frame.h"
 
+#include <yyjson.h>
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Words of an operation, then those of every kind of keyword. */
@@ -30,6 +32,9 @@ static const char *const schemas[] = {
     "{\"b\":{\"required\":[\"c\"]}},\"unevaluatedItems\":{\"enum\":[0,1,2,3,4,5,6,7,8,9,\"x\",null]"
     "},"
     "\"unevaluatedProperties\":false}",
+    "{\"type\":\"object\",\"required\":[\"a\"],\"properties\":{\"a\":{\"type\":\"string\","
+    "\"minLength\":2,\"maxLength\":9},\"b\":{\"type\":[\"integer\",\"array\"]},\"c\":{\"type\":"
+    "[\"number\",\"object\",\"null\"]},\"d\":{}}}",
 };
 
 #define SCHEMAS (sizeof schemas / sizeof schemas[0])
@@ -57,7 +62,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             __builtin_trap();
         }
     }
-    if (alk_json_parse(alk_span(data, size), &doc) == ALK_OK) {
+    alk_err err = alk_json_parse(alk_span(data, size), &doc);
+    for (size_t i = 0; i < SCHEMAS; i++) {
+        struct alk_schema_parts parts;
+        if (alk_schema_fits_text(compiled[i], alk_span(data, size), &parts) &&
+            (err != ALK_OK ||
+             alk_schema_check(compiled[i], yyjson_doc_get_root(doc), NULL) != ALK_OK)) {
+            __builtin_trap(); /* the tree says otherwise */
+        }
+    }
+    if (err == ALK_OK) {
         for (size_t i = 0; i < SCHEMAS; i++) {
             check(compiled[i], yyjson_doc_get_root(doc));
         }

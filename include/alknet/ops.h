@@ -61,7 +61,10 @@ enum {
     ALK_OP_PUBLIC = 1,        /* needs no identity */
     ALK_OP_INTERNAL = 2,      /* for composition alone: NOT_FOUND from every face */
     ALK_OP_OWN_AUTHORITY = 4, /* what it composes has its own rights, not the intersection */
-    ALK_OP_NO_TIMEOUT = 8     /* a query or mutation that may take as long as it likes */
+    ALK_OP_NO_TIMEOUT = 8,    /* a query or mutation that may take as long as it likes */
+    /* fn reads the input with alk_request_input and alk_input_json alone, the other
+     * alk_input_* may find nothing: spares a tree where the schema needs none. */
+    ALK_OP_TEXT_INPUT = 16
 };
 
 /* An error of the operation's own, beside those that all share (DESIGN.md §9). */
@@ -167,6 +170,8 @@ ALK_API void alk_request_on(struct alk_request *r, const struct alk_request_call
 
 /* The whole input as JSON text; borrows until the request ends. */
 ALK_API struct alk_span alk_request_input(const struct alk_request *r);
+/* One member of it, likewise, as it came: a string is in its quotes. Empty: absent. */
+ALK_API struct alk_span alk_input_json(const struct alk_request *r, const char *name);
 /* Values in it, by member name or by JSON Pointer [RFC 6901] when it starts with '/';
  * the fallback when it is absent or of another type. */
 ALK_API bool alk_input_has(const struct alk_request *r, const char *at);

@@ -488,6 +488,97 @@ alk_err alk_json_scan_check(struct alk_span text)
     return alk_json_scan_end(&s);
 }
 
+/* --- simple values ------------------------------------------------------------------ */
+
+/* Bounds of what is looked at: compared pair by pair, it costs little. */
+#define SIMPLE_NAMES_MAX  32  /* of all objects around a place */
+#define SIMPLE_DEPTH_MAX  16  /* of objects */
+#define SIMPLE_NUMBER_MAX 300 /* digits; a double goes to 10^308 */
+
+/* The names of all objects around a place, the innermost one's last. */
+struct names {
+    struct alk_json_key v[SIMPLE_NAMES_MAX];
+    size_t n;
+    size_t begins[SIMPLE_DEPTH_MAX];
+    size_t depth;
+};
+
+static bool open_names(struct names *names)
+{
+    if (names->depth == SIMPLE_DEPTH_MAX) {
+        return false;
+    }
+    names->begins[names->depth++] = names->n;
+    return true;
+}
+
+static bool add_name(struct names *names, const struct alk_json_key *key)
+{
+    if (names->n == SIMPLE_NAMES_MAX) {
+        return false;
+    }
+    for (size_t i = names->begins[names->depth - 1]; i < names->n; i++) {
+        if (alk_json_key_equal(&names->v[i], key)) {
+            return false;
+        }
+    }
+    names->v[names->n++] = *key;
+    return true;
+}
+
+/* p stands on a quote. What a colon follows is a name. NULL: not simple. */
+static const uint8_t *simple_string(const uint8_t *p, const uint8_t *end, struct names *names)
+{
+    struct alk_json_key key;
+    const uint8_t *from = p + 1;
+    p = skip_string(from, end, &key.has_escape);
+    if (p == NULL) {
+        return NULL;
+    }
+    key.raw = alk_span(from, (size_t)(p - from));
+    p = skip_space(p + 1, end);
+    bool is_name = p < end && *p == ':';
+    return is_name && !add_name(names, &key) ? NULL : p;
+}
+
+static const uint8_t *simple_number(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *from = p;
+    p = skip_number(p, end);
+    if (p == NULL || p - from > SIMPLE_NUMBER_MAX) {
+        return NULL;
+    }
+    for (const uint8_t *c = from; c < p; c++) {
+        if ((*c | 0x20) == 'e') {
+            return NULL;
+        }
+    }
+    return p;
+}
+
+bool alk_json_is_simple(struct alk_span raw)
+{
+    struct names names; /* not zeroed: it is large */
+    names.n = names.depth = 0;
+    const uint8_t *p = raw.p;
+    const uint8_t *end = raw.p + raw.n;
+    while (p != NULL && p < end) {
+        if (*p == '"') {
+            p = simple_string(p, end, &names);
+        } else if (*p == '-' || is_digit(*p)) {
+            p = simple_number(p, end);
+        } else if (*p == '{' && !open_names(&names)) {
+            p = NULL;
+        } else {
+            if (*p == '}') {
+                names.n = names.begins[--names.depth];
+            }
+            p++;
+        }
+    }
+    return p != NULL;
+}
+
 /* --- what came out ------------------------------------------------------------------ */
 
 /* The character at the front of a checked string's inside, decoded as UTF-8. */

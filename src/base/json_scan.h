@@ -54,6 +54,11 @@ ALK_NODISCARD alk_err alk_json_scan_end(struct alk_json_scan *s);
 /* The whole text is one value. */
 ALK_NODISCARD alk_err alk_json_scan_check(struct alk_span text);
 
+/* Whether a value that was walked over is certainly one that a tree can be made of: no
+ * object in it names a member twice, and no number is too large for a double. False:
+ * perhaps not; long and deep ones are not looked at to their end. */
+bool alk_json_is_simple(struct alk_span raw);
+
 /* --- what came out; all of it has been checked --------------------------------- */
 
 /* The same name, whatever is escaped in either. */

@@ -223,9 +223,11 @@ static bool read_errors(struct yyjson_val *list, struct offered *o)
     return true;
 }
 
-/* Who may call it: what the node's settings say about the namespace. */
+/* Who may call it: what the node's settings say about the namespace. The input goes to the
+ * worker as it came. */
 static void read_rule(const struct alk_conf *rules, const char *name_space, struct offered *o)
 {
+    o->op.flags |= ALK_OP_TEXT_INPUT;
     for (size_t i = 0; i < alk_conf_count(rules); i++) {
         const struct alk_conf *rule = alk_conf_at(rules, i);
         const struct alk_conf *require = alk_conf_get(rule, "require");

@@ -49,36 +49,10 @@ static void published(void *ctx, alk_err err, uint64_t seq)
     (void)alk_request_respond_json(r, alk_span(text, at + n + 1)); /* is always taken */
 }
 
-/* The members' texts as they stand in the input, which has been checked: `data` goes
- * on as it came. */
-struct publish_input {
-    struct alk_span topic, data, event_id;
-};
-
-static bool read_publish(struct alk_span input, struct publish_input *ret)
-{
-    struct alk_json_scan s = alk_json_scan(input);
-    struct alk_json_key key;
-    struct alk_span value;
-    alk_err err = alk_json_scan_enter(&s);
-    *ret = (struct publish_input){0};
-    while (err == ALK_OK && (err = alk_json_scan_member(&s, &key)) == ALK_OK) {
-        err = alk_json_scan_value(&s, &value);
-        if (alk_json_key_is(&key, ALK_LIT("data"))) {
-            ret->data = value;
-        } else if (alk_json_key_is(&key, ALK_LIT("topic"))) {
-            ret->topic = value;
-        } else if (alk_json_key_is(&key, ALK_LIT("event_id"))) {
-            ret->event_id = value;
-        }
-    }
-    return err == ALK_END && ret->topic.n > 0 && ret->data.n > 0;
-}
-
 static void publish(void *ctx, struct alk_request *r)
 {
     struct alk_events *e = ctx;
-    struct publish_input in;
+    struct alk_span event_id = alk_input_json(r, "event_id");
     uint8_t topic[ALK_TOPIC_MAX], id[4 * ALK_EVENT_ID_MAX];
     uint64_t seq = 0;
     const struct alk_identity *caller = alk_request_caller(r);
@@ -86,16 +60,15 @@ static void publish(void *ctx, struct alk_request *r)
                                 caller == NULL ? alk_span(NULL, 0) : alk_identity_id(caller),
                             .has_scope = request_has_scope,
                             .scope_ctx = r};
-    alk_err err = read_publish(alk_request_input(r), &in) ? ALK_OK : ALK_E_INVALID;
-    if (err == ALK_OK && alk_json_text(in.topic, topic, sizeof(topic), &p.topic) != ALK_OK) {
-        err = ALK_E_INVALID;
+    alk_err err = alk_json_text(alk_input_json(r, "topic"), topic, sizeof(topic), &p.topic);
+    if (err == ALK_OK && event_id.n > 0) {
+        err = alk_json_text(event_id, id, sizeof(id), &p.event_id);
     }
-    if (err == ALK_OK && in.event_id.n > 0 &&
-        alk_json_text(in.event_id, id, sizeof(id), &p.event_id) != ALK_OK) {
+    if (err != ALK_OK) {
         err = ALK_E_INVALID;
-    }
-    if (err == ALK_OK) {
-        p.data = in.data;
+    } else {
+        /* It goes on as it came. */
+        p.data = alk_input_json(r, "data");
         err = alk_events_publish(e, alk_request_loop(r), &p, published, r, &seq);
     }
     if (err != ALK_MORE) {
@@ -256,6 +229,7 @@ static const struct alk_op OPS[] = {
              "disk. A second event with the same event_id, topic and publisher within two "
              "minutes is answered with the number of the first and goes to nobody.",
      .kind = ALK_OP_MUTATION,
+     .flags = ALK_OP_TEXT_INPUT,
      .input = "{\"type\":\"object\",\"required\":[\"topic\",\"data\"],\"properties\":{"
               "\"topic\":{\"type\":\"string\",\"maxLength\":255,\"description\":"
               "\"1-16 tokens of letters, digits, _ and -, joined by dots\"},"

@@ -242,7 +242,8 @@ static alk_err add_op(const struct exec_part *p, struct alk_ops *ops, const stru
                               .summary = alk_conf_get_str(conf, "summary"),
                               .help = text_or_null(conf, "help"),
                               .kind = (enum alk_op_kind)alk_conf_get_uint(conf, "kind"),
-                              .flags = alk_conf_get_bool(conf, "public") ? ALK_OP_PUBLIC : 0u,
+                              .flags = ALK_OP_TEXT_INPUT |
+                                       (alk_conf_get_bool(conf, "public") ? ALK_OP_PUBLIC : 0u),
                               .input = text_or_null(conf, "input"),
                               .output = text_or_null(conf, "output"),
                               .errors = x->errors,

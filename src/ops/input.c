@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "ops/input.h"
 
+#include "base/json_scan.h"
 #include "ops/request.h"
 
 /* --- JSON Pointer ------------------------------------------------------------- */
@@ -141,4 +142,34 @@ size_t alk_input_count(const struct alk_request *r, const char *at)
 {
     struct yyjson_val *v = value_at(r, at);
     return yyjson_is_arr(v) ? yyjson_arr_size(v) : yyjson_is_obj(v) ? yyjson_obj_size(v) : 0;
+}
+
+/* --- members as texts ---------------------------------------------------------- */
+
+static struct alk_span find_part(const struct alk_schema_parts *parts, struct alk_span wanted)
+{
+    for (size_t i = 0; i < parts->n; i++) {
+        if (alk_span_equal(parts->v[i].name, wanted)) {
+            return parts->v[i].value;
+        }
+    }
+    return alk_span(NULL, 0);
+}
+
+struct alk_span alk_input_json(const struct alk_request *r, const char *name)
+{
+    struct alk_json_scan s = alk_json_scan(r->input);
+    struct alk_span value, wanted = alk_span_str(name);
+    struct alk_json_key key;
+    if (r->parts != NULL) {
+        return find_part(r->parts, wanted);
+    }
+    alk_err err = alk_json_scan_enter(&s);
+    while (err == ALK_OK && alk_json_scan_member(&s, &key) == ALK_OK) {
+        err = alk_json_scan_value(&s, &value);
+        if (err == ALK_OK && alk_json_key_is(&key, wanted)) {
+            return value;
+        }
+    }
+    return alk_span(NULL, 0);
 }

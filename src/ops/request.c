@@ -82,11 +82,25 @@ struct yyjson_alc alk_request_alc(struct alk_request *r)
     return (struct yyjson_alc){pool_alloc, pool_resize, pool_free, &r->pool};
 }
 
+/* Of the request's own only what lies in its block: that is given back with it. */
+void *alk_request_alloc(struct alk_request *r, size_t n)
+{
+    void *p = pool_alloc(&r->pool, n);
+    if (p != NULL && !is_in_pool(&r->pool, p)) {
+        alk_free(r->pool.mem, p);
+        p = NULL;
+    }
+    return p;
+}
+
 /* yyjson takes a copy of the text and 16 bytes for each six of it, and some; the rest
  * is for the answer. */
-static size_t pool_size(size_t input_n)
+static size_t pool_size(const struct alk_request *r)
 {
-    return input_n > POOL_INPUT_MAX ? 0 : input_n * 4 + 384 + ALK_REQUEST_OUT;
+    if (alk_request_takes_text(r)) {
+        return sizeof(struct alk_schema_parts) + ALK_REQUEST_OUT;
+    }
+    return r->input.n > POOL_INPUT_MAX ? 0 : r->input.n * 4 + 384 + ALK_REQUEST_OUT;
 }
 
 /* --- making ------------------------------------------------------------------- */
@@ -173,7 +187,11 @@ static void fill_block(struct alk_request *r, struct alk_span name, struct alk_s
     r->name = put_text(&at, name);
     r->traceparent = alk_span(put_text(&at, trace), trace.n);
     r->input = alk_span(put_text(&at, input), input.n);
-    r->pool = (struct alk_request_pool){.mem = r->ops->mem, .size = pool_size(input.n)};
+}
+
+static void init_pool(struct alk_request *r)
+{
+    r->pool = (struct alk_request_pool){.mem = r->ops->mem, .size = pool_size(r)};
     r->pool_mem = (struct alk_mem){pool_alloc, pool_mem_resize, pool_free, &r->pool};
 }
 
@@ -210,6 +228,7 @@ alk_err alk_request_new(struct alk_ops *ops, const struct alk_start_spec *spec,
     } else {
         alk_ops_ref(ops);
     }
+    init_pool(r);
     r->face = face;
     r->face_ctx = ctx;
     r->auth = spec->auth;

@@ -16,6 +16,7 @@
 #include "core/io/loop.h"
 #include "ops/out.h"
 #include "ops/registry.h"
+#include "ops/schema.h"
 
 #include <yyjson.h>
 
@@ -49,7 +50,8 @@ struct alk_request {
     void *calls_ctx;
     struct alk_list children;
     struct alk_out out;
-    struct yyjson_doc *doc;
+    struct yyjson_doc *doc;         /* of the input; NULL also when its text was enough */
+    struct alk_schema_parts *parts; /* then, in the pool */
     struct alk_span input, traceparent;
     const char *name;    /* as asked for */
     const char *revoked; /* code to end with, soon */
@@ -85,8 +87,18 @@ ALK_NODISCARD alk_err alk_request_new(struct alk_ops *ops, const struct alk_star
                                       const struct alk_face *face, void *ctx,
                                       struct alk_request **ret);
 
-/* An allocator for yyjson in the request's block. */
+/* An allocator for yyjson in the request's block, and memory of it: NULL when there is
+ * none, else until the request is freed. */
 struct yyjson_alc alk_request_alc(struct alk_request *r);
+void *alk_request_alloc(struct alk_request *r, size_t n);
+
+/* Its input need not become a tree when the schema can do without. A rule about a resource
+ * cannot: it reads the tree, now and when rights change. */
+static inline bool alk_request_takes_text(const struct alk_request *r)
+{
+    return r->op != NULL && (r->op->flags & ALK_OP_TEXT_INPUT) != 0 &&
+           r->op->access.resource_type == NULL;
+}
 
 /* Why a request may not run. */
 struct alk_refusal {

@@ -68,12 +68,33 @@ report_input(struct alk_request *r, const struct alk_schema *schema, struct alk_
     return ALK_OPS_INVALID_INPUT;
 }
 
-static const char *check_schema(struct alk_request *r, struct alk_refusal *ret)
+static bool fits_as_text(struct alk_request *r)
 {
     const struct alk_schema *schema = r->pick.provider->copy->input;
 
-    if (schema == NULL || alk_schema_check(schema, yyjson_doc_get_root(r->doc), NULL) == ALK_OK) {
+    if (!alk_request_takes_text(r) || schema == NULL) {
+        return false;
+    }
+    struct alk_schema_parts *parts =
+        (struct alk_schema_parts *)alk_request_alloc(r, sizeof(*parts));
+    if (parts == NULL || !alk_schema_fits_text(schema, r->input, parts)) {
+        return false;
+    }
+    r->parts = parts;
+    return true;
+}
+
+static const char *check_input(struct alk_request *r, struct alk_refusal *ret)
+{
+    const struct alk_schema *schema = r->pick.provider->copy->input;
+
+    if (!r->is_too_large && fits_as_text(r)) {
         return NULL;
+    }
+    const char *code = parse_input(r, ret);
+    if (code != NULL || schema == NULL ||
+        alk_schema_check(schema, yyjson_doc_get_root(r->doc), NULL) == ALK_OK) {
+        return code;
     }
     return report_input(r, schema, ret);
 }
@@ -119,10 +140,7 @@ const char *alk_request_check(struct alk_request *r, struct alk_refusal *ret)
         code = check_batched(r, ret);
     }
     if (code == NULL) {
-        code = parse_input(r, ret);
-    }
-    if (code == NULL) {
-        code = check_schema(r, ret);
+        code = check_input(r, ret);
     }
     if (code == NULL) {
         code = check_resource(r);

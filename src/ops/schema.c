@@ -43,7 +43,8 @@ static alk_err build(struct schema_build *b, struct alk_span text)
     ALK_TRY(alk_schema_load(b, ALK_LIT(""), text, &doc));
     b->schema->root = doc->root;
     ALK_TRY(alk_schema_build_rules(b));
-    return alk_schema_check_graph(b);
+    ALK_TRY(alk_schema_check_graph(b));
+    return alk_schema_flatten(b->schema);
 }
 
 alk_err alk_schema_compile(const struct alk_schema_options *options, struct alk_span text,

@@ -66,4 +66,20 @@ ALK_NODISCARD alk_err alk_schema_check(const struct alk_schema *schema,
                                        const struct yyjson_val *value,
                                        struct alk_schema_report *report);
 
+/* The members of an object, as texts. Both borrow from the text. */
+#define ALK_SCHEMA_PARTS_MAX 8
+struct alk_schema_part {
+    struct alk_span name; /* without escapes */
+    struct alk_span value;
+};
+struct alk_schema_parts {
+    size_t n;
+    struct alk_schema_part v[ALK_SCHEMA_PARTS_MAX];
+};
+
+/* Whether a text is certainly JSON under our policy (core/frame.h) and certainly fits,
+ * found out without a tree; *ret: its members then. False: alk_schema_check knows. */
+bool alk_schema_fits_text(const struct alk_schema *schema, struct alk_span text,
+                          struct alk_schema_parts *ret);
+
 #endif

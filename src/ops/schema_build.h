@@ -134,6 +134,9 @@ ALK_NODISCARD alk_err alk_schema_build_rules(struct schema_build *b);
 /* schema_graph.c */
 ALK_NODISCARD alk_err alk_schema_check_graph(struct schema_build *b);
 
+/* schema_flat.c: notes what can be checked without a tree. */
+ALK_NODISCARD alk_err alk_schema_flatten(struct alk_schema *schema);
+
 /* schema_regex.c */
 ALK_NODISCARD alk_err alk_schema_regex_new(struct schema_build *b, const struct schema_node *node,
                                            const char *word, struct alk_span source,

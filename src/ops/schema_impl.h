@@ -202,11 +202,13 @@ struct schema_doc {
 };
 
 struct schema_regexes; /* memory of the compiled patterns */
+struct schema_flat;
 struct alk_schema {
     const struct alk_mem *mem;
     struct schema_arena arena;
     struct schema_doc *docs;
     struct schema_node *root;
+    struct schema_flat *flat; /* the same for texts; NULL: only trees can be checked */
     struct schema_regex *regexes;
     struct schema_regexes *pool;
     uint64_t steps;

@@ -122,6 +122,8 @@ static void errors_say_what_is_wrong(void **state)
     } rows[] = {
         {"events/publish", "{\"topic\":\"a..b\",\"data\":1}", "!INVALID_INPUT"},
         {"events/publish", "{\"topic\":\"a.*\",\"data\":1}", "!INVALID_INPUT"},
+        {"events/publish", "{\"topic\":\"a\",\"data\":{\"b\":1,\"b\":2}}", "!INVALID_INPUT"},
+        {"events/publish", "{\"topic\":\"a\",\"data\":[1e999]}", "!INVALID_INPUT"},
         {"events/publish", "{\"topic\":\"a\",\"data\":1,\"event_id\":\"a\\u0000b\"}",
          "!INVALID_INPUT"},
         {"events/subscribe", "{\"topics\":[\"a*\"]}", "!INVALID_INPUT"},

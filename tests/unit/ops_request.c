@@ -650,57 +650,6 @@ static void rights_that_go_end_a_subscription(void **state)
     ops_world_fini(&w);
 }
 
-/* --- input --------------------------------------------------------------------- */
-
-static void look(void *ctx, struct alk_request *r)
-{
-    (void)ctx;
-    assert_true(alk_input_has(r, "/a/b/1"));
-    assert_int_equal(alk_input_i64(r, "/a/b/1", 0), -5);
-    assert_int_equal(alk_input_u64(r, "/a/b/1", 9), 9); /* negative */
-    assert_int_equal(alk_input_u64(r, "/a/b/0", 0), UINT64_MAX);
-    assert_int_equal(alk_input_i64(r, "/a/b/0", 9), 9); /* too large */
-    assert_false(alk_input_has(r, "/a/b/2"));
-    assert_false(alk_input_has(r, "/a/b/01"));
-    assert_false(alk_input_has(r, "/a/b/-"));
-    assert_false(alk_input_has(r, "/a/b/1/0"));
-    check_text(alk_input_text(r, "/x~1y/m~0n", ""), "deep");
-    assert_false(alk_input_has(r, "/x~1y/m~2n"));
-    assert_false(alk_input_has(r, "/x~1y/m~"));
-    check_text(alk_input_text(r, "/", ""), "empty name");
-    check_text(alk_input_text(r, "s", "fallback"), "text");
-    check_text(alk_input_text(r, "a", "fallback"), "fallback");
-    assert_int_equal(alk_input_count(r, "a"), 1);
-    assert_int_equal(alk_input_count(r, "/a/b"), 2);
-    assert_int_equal(alk_input_count(r, "s"), 0);
-    assert_true(alk_input_bool(r, "t", false));
-    assert_true(alk_input_bool(r, "s", true));
-    assert_true(alk_input_real(r, "d", 0) == 2.5);
-    assert_int_equal(alk_input_i64(r, "d", 3), 3);
-    assert_int_equal(alk_input_i64(r, "whole", 3), 1000);
-    assert_int_equal(alk_input_i64(r, "big", 3), 3);
-    check_text(alk_input_text(r, "missing", NULL), "");
-    check_err(alk_request_respond(r), ALK_OK);
-}
-
-static void values_are_found_by_name_and_by_json_pointer(void **state)
-{
-    struct ops_world w;
-    (void)state;
-    ops_world_init(&w, NULL);
-    ops_world_add(
-        &w,
-        (struct alk_op){
-            .name = "test/look", .kind = ALK_OP_QUERY, .flags = ALK_OP_PUBLIC, .fn = look},
-        NULL);
-    ops_check(
-        &w, NULL, "test/look",
-        "{\"a\":{\"b\":[18446744073709551615,-5]},\"x/y\":{\"m~n\":\"deep\"},"
-        "\"\":\"empty name\",\"s\":\"text\",\"t\":true,\"d\":2.5,\"whole\":1e3,\"big\":1e300}",
-        "={}");
-    ops_world_fini(&w);
-}
-
 /* --- memory -------------------------------------------------------------------- */
 
 static alk_err run_with(const struct alk_mem *mem, void *ctx)
@@ -785,7 +734,6 @@ int main(void)
         cmocka_unit_test(requests_are_counted_by_what_their_callers_heard),
         cmocka_unit_test(a_broken_answer_ends_a_subscription),
         cmocka_unit_test(rights_that_go_end_a_subscription),
-        cmocka_unit_test(values_are_found_by_name_and_by_json_pointer),
         cmocka_unit_test(lack_of_memory_is_told_and_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,9 +38,13 @@ static void same(struct alk_span body, const struct alk_call_envelope *e)
     }
     must(e->has_payload == yyjson_is_obj(payload));
     must(!e->has_payload || e->count == yyjson_obj_size(payload));
-    static const char *const names[] = {"operationId", "input", "output", "code", "n"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        struct alk_span v = alk_call_envelope_get(e, alk_span_str(names[i]));
+    static const char *const names[] = {
+#define X(name, text) text,
+        ALK_CALL_NAMES(X)
+#undef X
+    };
+    for (unsigned i = 0; i < ALK_CALL_NAME_COUNT; i++) {
+        struct alk_span v = alk_call_envelope_get(e, (enum alk_call_name)i);
         must((v.n > 0) == (yyjson_obj_get(payload, names[i]) != NULL));
         must(v.n == 0 || alk_json_scan_check(v) == ALK_OK);
     }
@@ -60,7 +64,7 @@ static void write_and_read(struct alk_span in)
     alk_buf_clear(&b);
     must(alk_call_put_error(&b, ALK_LIT("1"), "X", in, false, ALK_LIT("[]"), SIZE_MAX) == ALK_OK);
     must(alk_call_envelope_read(alk_span_tail(alk_buf_span(&b), 4), &e) == ALK_OK);
-    must(alk_span_is(alk_call_envelope_get(&e, ALK_LIT("details")), "[]"));
+    must(alk_span_is(alk_call_envelope_get(&e, ALK_CALL_NAME_DETAILS), "[]"));
     alk_buf_fini(&b);
 }
 

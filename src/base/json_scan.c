@@ -21,7 +21,7 @@ static inline const uint8_t *skip_space(const uint8_t *p, const uint8_t *end)
 
 /* --- strings ------------------------------------------------------------------ */
 
-/* A byte is plain when it means itself: ASCII, no control, not `"`, not `\\`. With bit
+/* A byte is plain when it means itself: ASCII, no control, not `"`, not `\`. With bit
  * 1 flipped the quote is 0x20, the first behind the controls (which stay below it, in
  * another order): one comparison finds both. */
 enum { FLIP = 0x02, QUOTE_FLIPPED = '"' ^ FLIP };

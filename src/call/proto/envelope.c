@@ -16,7 +16,7 @@ static enum alk_call_type type_of(struct alk_span name)
         {ALK_CALL_TYPE_ABORTED, {(const uint8_t *)"aborted", 7}},
         {ALK_CALL_TYPE_CREDIT, {(const uint8_t *)"credit", 6}},
     };
-    if (!alk_span_starts(name, ALK_LIT("call."))) {
+    if (!alk_span_equal(alk_span_head(name, 5), ALK_LIT("call."))) {
         return ALK_CALL_TYPE_UNKNOWN;
     }
     name = alk_span_tail(name, 5);
@@ -41,35 +41,140 @@ bool alk_call_id_is_valid(struct alk_span id)
     return true;
 }
 
-/* A name that stands among the n before it is refused. */
-static alk_err check_new(const struct alk_call_member *members, unsigned n,
-                         const struct alk_json_key *key)
+/* --- names -------------------------------------------------------------------------- */
+
+/* Which name of a payload it is, if it is one: those of one length differ in the first
+ * two bytes. */
+static enum alk_call_name candidate(struct alk_span s)
 {
-    for (unsigned i = 0; i < n; i++) {
-        if (alk_json_key_equal(&members[i].key, key)) {
+    switch (s.n) {
+    case 1:
+        return ALK_CALL_NAME_N;
+    case 4:
+        return ALK_CALL_NAME_CODE;
+    case 5:
+        return ALK_CALL_NAME_INPUT;
+    case 6:
+        if (s.p[0] == 'c') {
+            return s.p[1] == 'a' ? ALK_CALL_NAME_CALLER : ALK_CALL_NAME_CREDIT;
+        }
+        return s.p[0] == 'o' ? ALK_CALL_NAME_OUTPUT : ALK_CALL_NAME_REASON;
+    case 7:
+        return s.p[0] == 'm' ? ALK_CALL_NAME_MESSAGE : ALK_CALL_NAME_DETAILS;
+    case 9:
+        return ALK_CALL_NAME_RETRYABLE;
+    case 10:
+        return s.p[0] == 'a' ? ALK_CALL_NAME_AUTH_TOKEN : ALK_CALL_NAME_TIMEOUT_MS;
+    case 11:
+        return s.p[0] == 'o' ? ALK_CALL_NAME_OPERATION_ID : ALK_CALL_NAME_TRACEPARENT;
+    default:
+        return ALK_CALL_NAME_COUNT;
+    }
+}
+
+static enum alk_call_name name_of(const struct alk_json_key *key)
+{
+    static const struct alk_span names[] = {
+#define X(name, text) {(const uint8_t *)(text), sizeof(text) - 1},
+        ALK_CALL_NAMES(X)
+#undef X
+    };
+    enum alk_call_name name = 0;
+    if (key->has_escape) {
+        while (name < ALK_CALL_NAME_COUNT && !alk_json_key_decodes_to(key, names[name])) {
+            name++;
+        }
+        return name;
+    }
+    name = candidate(key->raw);
+    bool is_it = name != ALK_CALL_NAME_COUNT && alk_span_equal(key->raw, names[name]);
+    return is_it ? name : ALK_CALL_NAME_COUNT;
+}
+
+/* What is ours of the envelope itself. */
+enum part { PART_TYPE, PART_ID, PART_PAYLOAD, PART_OTHER };
+
+static enum part part_of(const struct alk_json_key *key)
+{
+    if (alk_json_key_is(key, ALK_LIT("type"))) {
+        return PART_TYPE;
+    }
+    if (alk_json_key_is(key, ALK_LIT("id"))) {
+        return PART_ID;
+    }
+    return alk_json_key_is(key, ALK_LIT("payload")) ? PART_PAYLOAD : PART_OTHER;
+}
+
+/* The names that an object has had so far. */
+struct seen {
+    unsigned count;
+    uint32_t known; /* a bit for each name of ours */
+    unsigned other_n;
+    struct alk_json_key others[ALK_CALL_MEMBERS_MAX];
+};
+
+static void seen_init(struct seen *seen)
+{
+    seen->count = 0;
+    seen->known = 0;
+    seen->other_n = 0;
+}
+
+/* ALK_E_MALFORMED: there was one of that name. ALK_E_TOO_BIG: one too many. */
+static alk_err note_known(struct seen *seen, unsigned name)
+{
+    if ((seen->known >> name & 1) != 0) {
+        return ALK_E_MALFORMED;
+    }
+    if (seen->count == ALK_CALL_MEMBERS_MAX) {
+        return ALK_E_TOO_BIG;
+    }
+    seen->known |= (uint32_t)1 << name;
+    seen->count++;
+    return ALK_OK;
+}
+
+static alk_err note_other(struct seen *seen, const struct alk_json_key *key)
+{
+    for (unsigned i = 0; i < seen->other_n; i++) {
+        if (alk_json_key_equal(&seen->others[i], key)) {
             return ALK_E_MALFORMED;
         }
     }
-    return n < ALK_CALL_MEMBERS_MAX ? ALK_OK : ALK_E_TOO_BIG;
+    if (seen->count == ALK_CALL_MEMBERS_MAX) {
+        return ALK_E_TOO_BIG;
+    }
+    seen->others[seen->other_n++] = *key;
+    seen->count++;
+    return ALK_OK;
 }
+
+/* --- values ------------------------------------------------------------------------- */
 
 static alk_err read_payload(struct alk_json_scan *s, struct alk_call_envelope *ret)
 {
     struct alk_json_key key;
     struct alk_span value;
+    struct seen seen;
     ret->has_payload = alk_json_scan_is_object(s);
     if (!ret->has_payload) {
         return alk_json_scan_value(s, &value);
     }
+    seen_init(&seen);
     ALK_TRY(alk_json_scan_enter(s));
     alk_err err;
     while ((err = alk_json_scan_member(s, &key)) == ALK_OK) {
-        ALK_TRY(check_new(ret->members, ret->count, &key));
-        struct alk_call_member *m = &ret->members[ret->count];
-        m->key = key;
-        ALK_TRY(alk_json_scan_value(s, &m->value));
-        ret->count++;
+        enum alk_call_name name = name_of(&key);
+        if (name == ALK_CALL_NAME_COUNT) {
+            ALK_TRY(note_other(&seen, &key));
+            ALK_TRY(alk_json_scan_value(s, &value));
+        } else {
+            ALK_TRY(note_known(&seen, name));
+            ALK_TRY(alk_json_scan_value(s, &ret->values[name]));
+        }
     }
+    ret->has = seen.known;
+    ret->count = seen.count;
     return err == ALK_END ? ALK_OK : err;
 }
 
@@ -92,17 +197,16 @@ static void take_id(struct alk_span raw, struct alk_call_envelope *ret)
 }
 
 /* The value of a member of the envelope itself. */
-static alk_err read_value(struct alk_json_scan *s, const struct alk_json_key *key,
-                          struct alk_call_envelope *ret)
+static alk_err read_part(struct alk_json_scan *s, enum part part, struct alk_call_envelope *ret)
 {
     struct alk_span value;
-    if (alk_json_key_is(key, ALK_LIT("payload"))) {
+    if (part == PART_PAYLOAD) {
         return read_payload(s, ret);
     }
     ALK_TRY(alk_json_scan_value(s, &value));
-    if (alk_json_key_is(key, ALK_LIT("type"))) {
+    if (part == PART_TYPE) {
         take_type(value, ret);
-    } else if (alk_json_key_is(key, ALK_LIT("id"))) {
+    } else if (part == PART_ID) {
         take_id(value, ret);
     }
     return ALK_OK;
@@ -111,29 +215,20 @@ static alk_err read_value(struct alk_json_scan *s, const struct alk_json_key *ke
 alk_err alk_call_envelope_read(struct alk_span body, struct alk_call_envelope *ret)
 {
     struct alk_json_scan s = alk_json_scan(body);
-    struct alk_call_member seen[ALK_CALL_MEMBERS_MAX];
     struct alk_json_key key;
-    unsigned n = 0;
+    struct seen seen;
     alk_err err;
     ret->type = ALK_CALL_TYPE_UNKNOWN;
     ret->id = (struct alk_span){NULL, 0};
     ret->has_payload = false;
     ret->count = 0;
+    ret->has = 0;
+    seen_init(&seen);
     ALK_TRY(alk_json_scan_enter(&s));
     while ((err = alk_json_scan_member(&s, &key)) == ALK_OK) {
-        ALK_TRY(check_new(seen, n, &key));
-        seen[n++].key = key;
-        ALK_TRY(read_value(&s, &key, ret));
+        enum part part = part_of(&key);
+        ALK_TRY(part == PART_OTHER ? note_other(&seen, &key) : note_known(&seen, part));
+        ALK_TRY(read_part(&s, part, ret));
     }
     return err == ALK_END ? alk_json_scan_end(&s) : err;
-}
-
-struct alk_span alk_call_envelope_get(const struct alk_call_envelope *e, struct alk_span name)
-{
-    for (unsigned i = 0; i < e->count; i++) {
-        if (alk_json_key_is(&e->members[i].key, name)) {
-            return e->members[i].value;
-        }
-    }
-    return (struct alk_span){NULL, 0};
 }

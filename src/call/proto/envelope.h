@@ -24,9 +24,28 @@ enum alk_call_type {
     ALK_CALL_TYPE_CREDIT
 };
 
-struct alk_call_member {
-    struct alk_json_key key;
-    struct alk_span value; /* JSON text */
+/* Members of a payload that mean something to the protocol. */
+#define ALK_CALL_NAMES(X)                                                                          \
+    X(OPERATION_ID, "operationId")                                                                 \
+    X(INPUT, "input")                                                                              \
+    X(AUTH_TOKEN, "auth_token")                                                                    \
+    X(TIMEOUT_MS, "timeout_ms")                                                                    \
+    X(CREDIT, "credit")                                                                            \
+    X(TRACEPARENT, "traceparent")                                                                  \
+    X(CALLER, "caller")                                                                            \
+    X(OUTPUT, "output")                                                                            \
+    X(CODE, "code")                                                                                \
+    X(MESSAGE, "message")                                                                          \
+    X(RETRYABLE, "retryable")                                                                      \
+    X(DETAILS, "details")                                                                          \
+    X(REASON, "reason")                                                                            \
+    X(N, "n")
+
+enum alk_call_name {
+#define X(name, text) ALK_CALL_NAME_##name,
+    ALK_CALL_NAMES(X)
+#undef X
+        ALK_CALL_NAME_COUNT /* none of these */
 };
 
 /* Spans borrow from the body, id from here when it was written with escapes. */
@@ -34,8 +53,9 @@ struct alk_call_envelope {
     enum alk_call_type type;
     struct alk_span id; /* decoded; empty: absent, or not 1-64 printable ASCII bytes */
     bool has_payload;   /* and it is an object */
-    unsigned count;
-    struct alk_call_member members[ALK_CALL_MEMBERS_MAX]; /* of the payload */
+    unsigned count;     /* members of the payload, all of them */
+    uint32_t has;       /* a bit for each name: whether its value is set */
+    struct alk_span values[ALK_CALL_NAME_COUNT]; /* JSON text */
     uint8_t id_room[64];
 };
 
@@ -43,8 +63,12 @@ struct alk_call_envelope {
  * bound of JSON (base/json_scan.h) or too many members; type and id are set then when
  * they stood before the place. */
 ALK_NODISCARD alk_err alk_call_envelope_read(struct alk_span body, struct alk_call_envelope *ret);
-/* A member of the payload: JSON text; empty: absent. */
-struct alk_span alk_call_envelope_get(const struct alk_call_envelope *e, struct alk_span name);
+/* A member of the payload of an envelope that was read: JSON text; empty: absent. */
+static inline struct alk_span alk_call_envelope_get(const struct alk_call_envelope *e,
+                                                    enum alk_call_name name)
+{
+    return (e->has >> name & 1) != 0 ? e->values[name] : (struct alk_span){NULL, 0};
+}
 /* 1-64 printable ASCII bytes, no space. */
 bool alk_call_id_is_valid(struct alk_span id);
 

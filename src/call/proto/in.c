@@ -47,7 +47,7 @@ struct asked {
 };
 
 /* An optional number; false: something else. */
-static bool read_number(const struct alk_call_envelope *e, struct alk_span name, uint64_t *ret,
+static bool read_number(const struct alk_call_envelope *e, enum alk_call_name name, uint64_t *ret,
                         bool *ret_has)
 {
     struct alk_span raw = alk_call_envelope_get(e, name);
@@ -61,15 +61,15 @@ static const char *read_request(struct alk_call_core *c, const struct alk_call_e
                                 struct alk_call_event *ev, struct asked *asked)
 {
     struct alk_span op = {NULL, 0};
-    struct alk_span token = alk_call_envelope_get(e, ALK_LIT("auth_token"));
+    struct alk_span token = alk_call_envelope_get(e, ALK_CALL_NAME_AUTH_TOKEN);
     bool has_timeout;
     ev->u.requested.id = e->id;
-    ev->u.requested.input = alk_call_envelope_get(e, ALK_LIT("input"));
-    ev->u.requested.caller = alk_call_envelope_get(e, ALK_LIT("caller"));
+    ev->u.requested.input = alk_call_envelope_get(e, ALK_CALL_NAME_INPUT);
+    ev->u.requested.caller = alk_call_envelope_get(e, ALK_CALL_NAME_CALLER);
     if (!e->has_payload) {
         return "payload must be an object";
     }
-    if (!alk_call_text(c, alk_call_envelope_get(e, ALK_LIT("operationId")), &op) || op.n < 2 ||
+    if (!alk_call_text(c, alk_call_envelope_get(e, ALK_CALL_NAME_OPERATION_ID), &op) || op.n < 2 ||
         op.p[0] != '/') {
         return "operationId must be a string that starts with a slash";
     }
@@ -77,7 +77,7 @@ static const char *read_request(struct alk_call_core *c, const struct alk_call_e
     if (!alk_call_text(c, token, &ev->u.requested.auth_token)) {
         return "auth_token must be a string";
     }
-    if (!alk_call_text(c, alk_call_envelope_get(e, ALK_LIT("traceparent")),
+    if (!alk_call_text(c, alk_call_envelope_get(e, ALK_CALL_NAME_TRACEPARENT),
                        &ev->u.requested.traceparent)) {
         return "traceparent must be a string";
     }
@@ -85,10 +85,10 @@ static const char *read_request(struct alk_call_core *c, const struct alk_call_e
         !alk_span_is(ev->u.requested.caller, "null")) {
         return "caller must be an object or null";
     }
-    if (!read_number(e, ALK_LIT("timeout_ms"), &ev->u.requested.timeout_ms, &has_timeout)) {
+    if (!read_number(e, ALK_CALL_NAME_TIMEOUT_MS, &ev->u.requested.timeout_ms, &has_timeout)) {
         return "timeout_ms must be a whole number";
     }
-    if (!read_number(e, ALK_LIT("credit"), &asked->credit, &ev->u.requested.has_credit)) {
+    if (!read_number(e, ALK_CALL_NAME_CREDIT, &asked->credit, &ev->u.requested.has_credit)) {
         return "credit must be a whole number";
     }
     asked->has_empty_token = token.n > 0 && ev->u.requested.auth_token.n == 0;
@@ -142,9 +142,9 @@ static alk_err requested(struct alk_call_core *c, struct alk_call_stream *s,
     if (c->in_n >= c->in_max) {
         return alk_call_refuse(c, s, e->id, "EXHAUSTED", "too many requests at once", true);
     }
-    ALK_TRY(alk_call_text_begin(c, alk_call_envelope_get(e, ALK_LIT("operationId")).n +
-                                       alk_call_envelope_get(e, ALK_LIT("auth_token")).n +
-                                       alk_call_envelope_get(e, ALK_LIT("traceparent")).n));
+    ALK_TRY(alk_call_text_begin(c, alk_call_envelope_get(e, ALK_CALL_NAME_OPERATION_ID).n +
+                                       alk_call_envelope_get(e, ALK_CALL_NAME_AUTH_TOKEN).n +
+                                       alk_call_envelope_get(e, ALK_CALL_NAME_TRACEPARENT).n));
     const char *wrong = read_request(c, e, &ev, &asked);
     if (wrong != NULL) {
         return alk_call_refuse(c, s, e->id, "INVALID_FRAME", wrong, false);
@@ -165,7 +165,7 @@ static alk_err aborted(struct alk_call_core *c, struct alk_call_stream *s,
                        const struct alk_call_envelope *e)
 {
     struct alk_call_req *r = find(c, s, e->id);
-    struct alk_span raw = alk_call_envelope_get(e, ALK_LIT("reason"));
+    struct alk_span raw = alk_call_envelope_get(e, ALK_CALL_NAME_REASON);
     struct alk_span reason = {NULL, 0};
     if (r == NULL || r->is_aborted) {
         return ALK_OK;
@@ -185,7 +185,7 @@ static alk_err credit(struct alk_call_core *c, struct alk_call_stream *s,
     if (r == NULL || r->is_aborted) {
         return ALK_OK;
     }
-    if (!alk_span_u64(alk_call_envelope_get(e, ALK_LIT("n")), UINT64_MAX, &n)) {
+    if (!alk_span_u64(alk_call_envelope_get(e, ALK_CALL_NAME_N), UINT64_MAX, &n)) {
         return alk_call_refuse(c, s, e->id, "INVALID_FRAME", "n must be a whole number", false);
     }
     if (!r->has_credit || n == 0) {

@@ -136,7 +136,7 @@ static alk_err bad_answer(struct alk_call_core *c, struct alk_call_req *r, const
 static alk_err responded(struct alk_call_core *c, struct alk_call_req *r,
                          const struct alk_call_envelope *e)
 {
-    struct alk_span output = alk_call_envelope_get(e, ALK_LIT("output"));
+    struct alk_span output = alk_call_envelope_get(e, ALK_CALL_NAME_OUTPUT);
     struct alk_call_event *ev = NULL;
     if (output.n == 0) {
         return bad_answer(c, r, "an answer without output");
@@ -162,19 +162,19 @@ static alk_err responded(struct alk_call_core *c, struct alk_call_req *r,
 static alk_err failed(struct alk_call_core *c, struct alk_call_req *r,
                       const struct alk_call_envelope *e)
 {
-    struct alk_span code_raw = alk_call_envelope_get(e, ALK_LIT("code"));
-    struct alk_span message_raw = alk_call_envelope_get(e, ALK_LIT("message"));
+    struct alk_span code_raw = alk_call_envelope_get(e, ALK_CALL_NAME_CODE);
+    struct alk_span message_raw = alk_call_envelope_get(e, ALK_CALL_NAME_MESSAGE);
     struct alk_span code = {NULL, 0}, message = {NULL, 0};
     ALK_TRY(alk_call_text_begin(c, code_raw.n + message_raw.n));
     bool is_known = alk_call_text(c, code_raw, &code) && alk_call_code_is_valid(code);
     (void)alk_call_text(c, message_raw, &message);
     struct alk_call_event *ev = last_event(c, ALK_CALL_FAILED, r);
     if (ev != NULL) {
-        struct alk_span retryable = alk_call_envelope_get(e, ALK_LIT("retryable"));
+        struct alk_span retryable = alk_call_envelope_get(e, ALK_CALL_NAME_RETRYABLE);
         ev->u.failed.code = is_known ? code : ALK_LIT("INTERNAL");
         ev->u.failed.message = message;
         ev->u.failed.is_retryable = is_known && alk_span_is(retryable, "true");
-        ev->u.failed.details = alk_call_envelope_get(e, ALK_LIT("details"));
+        ev->u.failed.details = alk_call_envelope_get(e, ALK_CALL_NAME_DETAILS);
     }
     return ALK_OK;
 }

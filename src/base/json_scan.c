@@ -531,14 +531,17 @@ static const uint8_t *simple_string(const uint8_t *p, const uint8_t *end, struct
 {
     struct alk_json_key key;
     const uint8_t *from = p + 1;
-    p = skip_string(from, end, &key.has_escape);
-    if (p == NULL) {
+    const uint8_t *to = skip_string(from, end);
+    if (to == NULL) {
         return NULL;
     }
-    key.raw = alk_span(from, (size_t)(p - from));
-    p = skip_space(p + 1, end);
-    bool is_name = p < end && *p == ':';
-    return is_name && !add_name(names, &key) ? NULL : p;
+    p = skip_space(to + 1, end);
+    if (p == end || *p != ':') {
+        return p;
+    }
+    key.raw = alk_span(from, (size_t)(to - from));
+    key.has_escape = memchr(from, '\\', key.raw.n) != NULL;
+    return add_name(names, &key) ? p : NULL;
 }
 
 static const uint8_t *simple_number(const uint8_t *p, const uint8_t *end)

@@ -332,6 +332,25 @@ const char *alk_request_op(const struct alk_request *r)
     return r->name;
 }
 
+enum { REQUEST_ID_LEN = 16 };
+_Static_assert(REQUEST_ID_LEN < ALK_OPS_REQUEST_ID, "an id and its zero");
+
+/* Eight hex digits. */
+static void put_hex(char *dst, uint32_t v)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t d = v; /* a digit in each byte: halves, then halves of these, move apart */
+    d = (d | d << 16) & UINT64_C(0x0000ffff0000ffff);
+    d = (d | d << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    d = (d | d << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    uint64_t letters = (d + ones * 6) >> 4 & ones; /* 1 for each from 10 on */
+    d += ones * '0' + letters * ('a' - 10 - '0');
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    d = __builtin_bswap64(d); /* the highest comes first */
+#endif
+    memcpy(dst, &d, sizeof d);
+}
+
 const char *alk_request_id(const struct alk_request *r)
 {
     if (r->id[0] == '\0') {
@@ -340,9 +359,8 @@ const char *alk_request_id(const struct alk_request *r)
         struct alk_request *own = (struct alk_request *)(uintptr_t)r;
         uint64_t n = atomic_fetch_add_explicit(&r->ops->id_next, 1, memory_order_relaxed);
         n += r->ops->id_base;
-        for (unsigned i = 0; i < 16; i++) {
-            own->id[i] = "0123456789abcdef"[n >> (60 - 4 * i) & 15];
-        }
+        put_hex(own->id, (uint32_t)(n >> 32));
+        put_hex(own->id + REQUEST_ID_LEN / 2, (uint32_t)n);
     }
     return r->id;
 }
@@ -429,22 +447,27 @@ const struct alk_face *alk_request_face(const struct alk_request *r, void **ret_
 void alk_ops_audit_fill(const struct alk_ops_audit *a, struct alk_audit_record *ret)
 {
     const struct alk_request *r = a->request;
-    const struct alk_identity *who = r->caller;
+    const struct alk_identity *rights = r->rights.who == r->caller ? NULL : r->rights.who;
+    const struct alk_auth_context *auth = r->auth;
 
+    /* All that must be asked for first: the record is then made in its place. */
+    struct alk_span who = alk_identity_id(r->caller);
+    struct alk_span authority = alk_identity_id(rights);
+    struct alk_span target = alk_span_str(r->name);
+    struct alk_span alpn = alk_span_str(auth == NULL ? NULL : auth->alpn);
+    struct alk_span id = alk_span(alk_request_id(r), REQUEST_ID_LEN);
+    struct alk_span trace = r->traceparent;
+    struct alk_span reason = alk_span_str(a->code);
     *ret = (struct alk_audit_record){
-        .who = who == NULL ? (struct alk_span){NULL, 0} : alk_identity_id(who),
+        .who = who,
+        .authority = authority,
         .what = ALK_LIT("call"),
-        .target = alk_span_str(r->name),
-        .request_id = alk_span_str(alk_request_id(r)),
-        .trace = r->traceparent,
-        .reason = alk_span_str(a->code),
+        .target = target,
+        .remote = auth == NULL ? NULL : auth->remote,
+        .alpn = alpn,
+        .request_id = id,
+        .trace = trace,
+        .reason = reason,
         .is_allowed = a->code == NULL,
     };
-    if (r->rights.who != NULL && r->rights.who != who) {
-        ret->authority = alk_identity_id(r->rights.who);
-    }
-    if (r->auth != NULL) {
-        ret->remote = r->auth->remote;
-        ret->alpn = alk_span_str(r->auth->alpn);
-    }
 }

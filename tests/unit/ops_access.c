@@ -2,6 +2,7 @@
 /* Who may call what, by which way: one table of people x operations, each cell tried
  * as a call from the wire, inside a batch, and composed by another operation. */
 #include "core/auth/audit.h"
+#include "ops/registry.h"
 #include "support/ops_world.h"
 
 #include <stdio.h>
@@ -93,6 +94,7 @@ struct world {
     const struct alk_identity *people[PEOPLE];
     const struct alk_identity *lender;
     char audit[512]; /* the last line */
+    char id[32];     /* the id in it, for which the line says "id" */
 };
 
 static void on_audit(void *ctx, const struct alk_ops_audit *a)
@@ -101,6 +103,7 @@ static void on_audit(void *ctx, const struct alk_ops_audit *a)
     struct alk_audit_record record;
     struct alk_buf b;
     alk_ops_audit_fill(a, &record);
+    assert_true(alk_span_cstr(record.request_id, o->id, sizeof o->id));
     record.request_id = ALK_LIT("id");
     alk_buf_init(&b, NULL, ALK_AUDIT_LINE_MAX);
     check_err(alk_audit_line(&b, ALK_AUDIT_JSON, "1970-01-01T00:00:00.000Z", &record), ALK_OK);
@@ -330,12 +333,40 @@ static void a_traceparent_goes_to_what_is_composed_and_to_the_audit_log(void **s
     end(&o);
 }
 
+static void a_request_id_is_the_next_number_in_sixteen_hex_digits(void **state)
+{
+    static const struct {
+        uint64_t base;
+        const char *first, *second;
+    } cases[] = {
+        {0, "0000000000000000", "0000000000000001"},
+        {9, "0000000000000009", "000000000000000a"},
+        {0xf, "000000000000000f", "0000000000000010"},
+        {UINT64_C(0x0123456789abcdef), "0123456789abcdef", "0123456789abcdf0"},
+        {UINT64_C(0xfedcba9876543210), "fedcba9876543210", "fedcba9876543211"},
+        {UINT64_C(0xffffffff), "00000000ffffffff", "0000000100000000"},
+        {UINT64_MAX, "ffffffffffffffff", "0000000000000000"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct world o;
+        begin(&o);
+        o.w.ops->id_base = cases[i].base;
+        ops_check(&o.w, o.people[PLAIN], "t/public", "{}", "={}");
+        assert_string_equal(o.id, cases[i].first);
+        ops_check(&o.w, o.people[PLAIN], "t/public", "{}", "={}");
+        assert_string_equal(o.id, cases[i].second);
+        end(&o);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(people_times_operations_times_ways),
         cmocka_unit_test(what_may_not_be_seen_cannot_be_told_from_what_is_not_there),
         cmocka_unit_test(a_wrapper_reaches_no_resource_that_its_caller_lacks),
+        cmocka_unit_test(a_request_id_is_the_next_number_in_sixteen_hex_digits),
         cmocka_unit_test(caller_and_authority_go_to_the_audit_log),
         cmocka_unit_test(a_traceparent_goes_to_what_is_composed_and_to_the_audit_log),
     };

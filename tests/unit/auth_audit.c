@@ -283,6 +283,18 @@ static void an_odd_byte_is_escaped_wherever_it_stands(void **state)
     }
 }
 
+static void odd_bytes_side_by_side_do_not_hide_each_other(void **state)
+{
+    (void)state;
+    for (unsigned pair = 0; pair < 65536; pair++) {
+        uint8_t bytes[8] = "aaaaaaaa";
+        bytes[pair % 7] = (uint8_t)(pair >> 8);
+        bytes[pair % 7 + 1] = (uint8_t)pair;
+        const struct alk_audit_record r = {.target = alk_span(bytes, sizeof bytes)};
+        check_slow(&r);
+    }
+}
+
 static void an_address_may_be_absent_or_strange(void **state)
 {
     static const char *const remotes[] = {NULL, "", "-", "admin", "a\nb", "[::1]:443", "\"=\\"};
@@ -484,6 +496,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(audit_records),
         cmocka_unit_test(a_value_of_any_length_is_written_byte_for_byte),
         cmocka_unit_test(an_odd_byte_is_escaped_wherever_it_stands),
+        cmocka_unit_test(odd_bytes_side_by_side_do_not_hide_each_other),
         cmocka_unit_test(an_address_may_be_absent_or_strange),
         cmocka_unit_test(the_date_follows_any_step_of_time),
         cmocka_unit_test(the_longest_record_fits),

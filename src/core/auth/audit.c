@@ -52,27 +52,29 @@ static bool is_plain(uint8_t c)
 /* HIGHS in it: of eight bytes not all are plain, or there is a '!'. */
 static inline uint64_t odd_of(uint64_t v)
 {
-    /* Bit 7: not ASCII; below '#'; DEL; one of the two. */
-    return v | (v - ONES * '#') | (v + ONES) | ((v ^ ONES * '=') - ONES) |
-           ((v ^ ONES * '\\') - ONES);
+    /* Bit 7: below '#' or far beyond ASCII; DEL and beyond; one of the two. */
+    return (v - ONES * '#') | (v + ONES) | ((v ^ ONES * '=') - ONES) | ((v ^ ONES * '\\') - ONES);
 }
 
-/* Copies n bytes, by words of which the last may lie over the one before. False: not
- * all of them are plain, or it does not know; what it has written means nothing then. */
+static inline uint64_t copy_word(uint8_t *to, const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+    memcpy(to, &v, sizeof(v));
+    return odd_of(v);
+}
+
+/* Copies n bytes. False: not all of them are plain, or it does not know; what it has
+ * written means nothing then. */
 static inline bool copy_plain(uint8_t *to, const uint8_t *p, size_t n)
 {
-    uint64_t word;
-    uint64_t odd = 0;
-
     if (n >= 8) {
-        for (size_t i = 0; i + 8 < n; i += 8) {
-            memcpy(&word, p + i, 8);
-            memcpy(to + i, &word, 8);
-            odd |= odd_of(word);
+        /* Both ends, which may overlap, and what is between them. */
+        uint64_t odd = copy_word(to, p) | copy_word(to + n - 8, p + n - 8);
+        for (size_t i = 8; i + 8 < n; i += 8) {
+            odd |= copy_word(to + i, p + i);
         }
-        memcpy(&word, p + n - 8, 8);
-        memcpy(to + n - 8, &word, 8);
-        return ((odd | odd_of(word)) & HIGHS) == 0;
+        return (odd & HIGHS) == 0;
     }
     if (n >= 4) {
         uint32_t front;

@@ -336,7 +336,7 @@ enum { REQUEST_ID_LEN = 16 };
 _Static_assert(REQUEST_ID_LEN < ALK_OPS_REQUEST_ID, "an id and its zero");
 
 /* Eight hex digits. */
-static void put_hex(char *dst, uint32_t v)
+static inline void put_hex(char *dst, uint32_t v)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     uint64_t d = v; /* a digit in each byte: halves, then halves of these, move apart */

@@ -138,8 +138,8 @@ struct field {
 #define FIELDS_ROOM(count, max) ((count) * (LABEL_MAX + 4 * (max) + 3))
 
 /* Where there is FIELDS_ROOM; returns where it went on. */
-static uint8_t *put_fields(uint8_t *to, const struct field *fields, const struct alk_span *values,
-                           size_t count, size_t max)
+static inline uint8_t *put_fields(uint8_t *to, const struct field *fields,
+                                  const struct alk_span *values, size_t count, size_t max)
 {
     for (size_t i = 0; i < count; i++) {
         if (values[i].n > 0 || !fields[i].is_optional) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "call/proto/write.h"
 
-#include "base/json_scan.h"
+#include "base/mem.h"
 #include "base/text.h"
 
 /* A frame while it is written: where it began. */
@@ -30,32 +30,46 @@ static void put_number(struct frame *f, uint64_t v)
     (void)alk_buf_put_u64(f->b, v);
 }
 
-/* Most ids need no escape; those of other programs may hold a quote. */
-static void put_id(struct frame *f, struct alk_span id)
+/* The inside of the id's JSON string. Most need no escape; those of other programs may
+ * hold a quote, and are copied. */
+static struct alk_span escape_id(struct alk_span id, uint8_t room[static 2 * ALK_CALL_ID_MAX])
 {
-    if (alk_json_plain(id) == id.n) {
-        PUT(f, "\"");
-        put(f, id);
-        PUT(f, "\"");
-    } else {
-        put_text(f, id);
+    size_t n = 0;
+    if (memchr(id.p, '"', id.n) == NULL && memchr(id.p, '\\', id.n) == NULL) {
+        return id;
     }
+    for (size_t i = 0; i < id.n; i++) {
+        if (id.p[i] == '"' || id.p[i] == '\\') {
+            room[n++] = '\\';
+        }
+        room[n++] = id.p[i];
+    }
+    return alk_span(room, n);
 }
 
 /* Length, type, id, and the payload's opening brace. more: bytes that will follow,
  * so that a large frame makes the buffer grow once. */
 static struct frame begin(struct alk_buf *b, struct alk_span type, struct alk_span id, size_t more)
 {
+    uint8_t room[2 * ALK_CALL_ID_MAX];
     struct frame f = {b, alk_buf_len(b)};
     if (more <= alk_buf_room(b) && FIXED_MAX <= alk_buf_room(b) - more) {
         (void)alk_buf_reserve(b, more + FIXED_MAX);
     }
     PUT(&f, "\0\0\0\0{\"type\":\"call.");
     put(&f, type);
-    PUT(&f, "\",\"id\":");
-    put_id(&f, id);
-    PUT(&f, ",\"payload\":{");
+    PUT(&f, "\",\"id\":\"");
+    put(&f, escape_id(id, room));
+    PUT(&f, "\",\"payload\":{");
     return f;
+}
+
+static void write_length(uint8_t *p, size_t body)
+{
+    p[0] = (uint8_t)(body >> 24);
+    p[1] = (uint8_t)(body >> 16);
+    p[2] = (uint8_t)(body >> 8);
+    p[3] = (uint8_t)body;
 }
 
 /* Ends the frame, or takes all of it back. */
@@ -73,11 +87,7 @@ static alk_err end(struct frame *f, size_t body_max)
         b->err = ALK_OK;
         return err;
     }
-    uint8_t *p = b->p + b->at + f->len;
-    p[0] = (uint8_t)(body >> 24);
-    p[1] = (uint8_t)(body >> 16);
-    p[2] = (uint8_t)(body >> 8);
-    p[3] = (uint8_t)body;
+    write_length(b->p + b->at + f->len, body);
     return ALK_OK;
 }
 
@@ -118,13 +128,41 @@ alk_err alk_call_put_requested(struct alk_buf *b, struct alk_span id,
     return end(&f, body_max);
 }
 
+static uint8_t *copy(uint8_t *p, struct alk_span s)
+{
+    if (s.n > 0) {
+        memcpy(p, s.p, s.n);
+    }
+    return p + s.n;
+}
+
+/* What a node sends most, so it is written in one go. */
 alk_err alk_call_put_responded(struct alk_buf *b, struct alk_span id, struct alk_span output,
                                size_t body_max)
 {
-    struct frame f = begin(b, ALK_LIT("responded"), id, output.n);
-    PUT(&f, "\"output\":");
-    put(&f, output);
-    return end(&f, body_max);
+    const struct alk_span front = ALK_LIT("{\"type\":\"call.responded\",\"id\":\"");
+    const struct alk_span middle = ALK_LIT("\",\"payload\":{\"output\":");
+    const struct alk_span back = ALK_LIT("}}");
+    uint8_t room[2 * ALK_CALL_ID_MAX];
+    id = escape_id(id, room);
+    size_t body = front.n + id.n + middle.n + back.n;
+    if (!alk_add_ok(&body, body, output.n) || body > body_max || body > UINT32_MAX - 4) {
+        return ALK_E_TOO_BIG;
+    }
+    uint8_t *p = alk_buf_reserve(b, 4 + body);
+    if (p == NULL) {
+        alk_err err = b->err;
+        b->err = ALK_OK;
+        return err;
+    }
+    write_length(p, body);
+    p = copy(p + 4, front);
+    p = copy(p, id);
+    p = copy(p, middle);
+    p = copy(p, output);
+    (void)copy(p, back);
+    alk_buf_added(b, 4 + body);
+    return ALK_OK;
 }
 
 alk_err alk_call_put_completed(struct alk_buf *b, struct alk_span id)

@@ -131,11 +131,11 @@ static alk_err grow(struct alk_map *m)
     return ALK_OK;
 }
 
-alk_err alk_map_put(struct alk_map *m, struct alk_span key, void *value)
+alk_err alk_map_put_hashed(struct alk_map *m, struct alk_span key, uint64_t hash, void *value)
 {
     ALK_ASSERT(value != NULL);
-    uint64_t hash = alk_siphash(m->seed, key);
-    if (m->n > 0 && m->slots[find(m, key, hash)].value != NULL) {
+    size_t at = m->size > 0 ? find(m, key, hash) : 0;
+    if (m->size > 0 && m->slots[at].value != NULL) {
         return ALK_E_EXISTS;
     }
     if (m->n >= m->max) {
@@ -143,18 +143,29 @@ alk_err alk_map_put(struct alk_map *m, struct alk_span key, void *value)
     }
     if (m->n >= m->size / 4 * 3) {
         ALK_TRY(grow(m));
+        at = find(m, key, hash);
     }
-    m->slots[find(m, key, hash)] = (struct alk_map_entry){key, value, hash};
+    m->slots[at] = (struct alk_map_entry){key, value, hash};
     m->n++;
     return ALK_OK;
 }
 
+alk_err alk_map_put(struct alk_map *m, struct alk_span key, void *value)
+{
+    return alk_map_put_hashed(m, key, alk_siphash(m->seed, key), value);
+}
+
 void *alk_map_remove(struct alk_map *m, struct alk_span key)
+{
+    return m->n == 0 ? NULL : alk_map_remove_hashed(m, key, alk_siphash(m->seed, key));
+}
+
+void *alk_map_remove_hashed(struct alk_map *m, struct alk_span key, uint64_t hash)
 {
     if (m->n == 0) {
         return NULL;
     }
-    size_t hole = find(m, key, alk_siphash(m->seed, key));
+    size_t hole = find(m, key, hash);
     void *value = m->slots[hole].value;
     if (value == NULL) {
         return NULL;

@@ -36,6 +36,10 @@ void *alk_map_get(const struct alk_map *m, struct alk_span key);
 ALK_NODISCARD alk_err alk_map_put(struct alk_map *m, struct alk_span key, void *value);
 /* The value that was there, or NULL. */
 void *alk_map_remove(struct alk_map *m, struct alk_span key);
+/* As put and remove, for a caller who keeps alk_siphash(m->seed, key) beside the key. */
+ALK_NODISCARD alk_err alk_map_put_hashed(struct alk_map *m, struct alk_span key, uint64_t hash,
+                                         void *value);
+void *alk_map_remove_hashed(struct alk_map *m, struct alk_span key, uint64_t hash);
 /* Iteration: *at starts at 0; NULL at the end. No put or remove meanwhile. */
 void *alk_map_next(const struct alk_map *m, size_t *at);
 

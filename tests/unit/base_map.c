@@ -57,8 +57,11 @@ static alk_err random_body(const struct alk_mem *mem, void *ctx)
     alk_prng_init(&g, 5);
     for (int run = 0; run < *runs && err == ALK_OK; run++) {
         struct element *e = &elements[alk_prng_next(&g) % KEYS];
+        uint64_t hash = alk_siphash(m.seed, key_of(e));
+        bool is_hashed = alk_prng_next(&g) % 2 == 0;
         if (alk_prng_next(&g) % 2 == 0) {
-            err = alk_map_put(&m, key_of(e), e);
+            err = is_hashed ? alk_map_put_hashed(&m, key_of(e), hash, e)
+                            : alk_map_put(&m, key_of(e), e);
             if (e->is_in || n == KEYS / 2) {
                 check_err(err, e->is_in ? ALK_E_EXISTS : ALK_E_LIMIT);
                 err = ALK_OK;
@@ -67,7 +70,8 @@ static alk_err random_body(const struct alk_mem *mem, void *ctx)
                 n++;
             }
         } else {
-            const struct element *got = alk_map_remove(&m, key_of(e));
+            const struct element *got = is_hashed ? alk_map_remove_hashed(&m, key_of(e), hash)
+                                                  : alk_map_remove(&m, key_of(e));
             assert_ptr_equal(got, e->is_in ? e : NULL);
             n -= e->is_in;
             e->is_in = false;

@@ -240,6 +240,32 @@ static void an_id_that_is_live_already_breaks_the_connection(void **state)
     call_world_fini(&w);
 }
 
+/* Also when the second one would have been turned away, for whatever reason. */
+static void a_bad_request_of_a_live_id_breaks_the_connection(void **state)
+{
+    char deep[400] = REQUEST("1", ",\"input\":");
+    (void)state;
+    memset(deep + strlen(deep) - 2, '[', 100);
+    const char *const bad[] = {
+        FRAME("requested", "1", "{}"),
+        FRAME("requested", "1", "7"),
+        REQUEST("1", ",\"auth_token\":\"\""),
+        REQUEST("1", ",\"timeout_ms\":-1"),
+        deep,
+        REQUEST("1", ""), /* one too many as well */
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct call_world w;
+        struct alk_call_options o = {.in_max = i == sizeof bad / sizeof bad[0] - 1 ? 1 : 2};
+        call_world_init(&w, &o);
+        call_says(&w, 4, REQUEST("1", ""));
+        call_says(&w, 8, bad[i]);
+        call_check(&w, "requested s4 id=1 op=a/b\nbroken s0 ALK_E_PROTOCOL connection\n"
+                       "lost s4 in\n");
+        call_world_fini(&w);
+    }
+}
+
 static void an_id_may_be_used_again_after_its_end(void **state)
 {
     struct call_world w;
@@ -695,6 +721,7 @@ int main(void)
         cmocka_unit_test(bad_json_and_bad_lengths_break_the_stream),
         cmocka_unit_test(a_frame_of_exactly_the_limit_is_taken),
         cmocka_unit_test(an_id_that_is_live_already_breaks_the_connection),
+        cmocka_unit_test(a_bad_request_of_a_live_id_breaks_the_connection),
         cmocka_unit_test(an_id_may_be_used_again_after_its_end),
         cmocka_unit_test(an_abort_is_told_once_and_answered_by_the_glue),
         cmocka_unit_test(an_abort_without_payload_counts),

@@ -73,6 +73,9 @@ alk_err alk_call_text_begin(struct alk_call_core *c, size_t n)
     if (c->text.size > ALK_CALL_KEEP_BYTES && n <= ALK_CALL_KEEP_BYTES) {
         alk_buf_trim(&c->text);
     }
+    if (n <= c->text.size) {
+        return ALK_OK;
+    }
     return alk_buf_reserve(&c->text, n) == NULL ? ALK_E_NOMEM : ALK_OK;
 }
 

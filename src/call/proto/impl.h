@@ -57,6 +57,7 @@ struct alk_call_req {
     bool is_forgotten;    /* out */
     uint8_t id_n;
     uint8_t id[ALK_CALL_ID_MAX]; /* in */
+    uint64_t id_hash;            /* in; of the core's in_ids */
 };
 
 struct alk_call_stream {

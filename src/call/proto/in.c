@@ -63,7 +63,6 @@ static const char *read_request(struct alk_call_core *c, const struct alk_call_e
     struct alk_span op = {NULL, 0};
     struct alk_span token = alk_call_envelope_get(e, ALK_CALL_NAME_AUTH_TOKEN);
     bool has_timeout;
-    ev->u.requested.id = e->id;
     ev->u.requested.input = alk_call_envelope_get(e, ALK_CALL_NAME_INPUT);
     ev->u.requested.caller = alk_call_envelope_get(e, ALK_CALL_NAME_CALLER);
     if (!e->has_payload) {
@@ -101,7 +100,7 @@ static uint64_t add_credit(uint64_t a, uint64_t b)
     return a + b > ALK_CALL_CREDIT_MAX ? ALK_CALL_CREDIT_MAX : a + b;
 }
 
-/* A slot for the request, findable by its id. */
+/* A slot for the request, findable by its id. ALK_E_EXISTS: the id is live. */
 static alk_err add(struct alk_call_core *c, struct alk_call_stream *s, struct alk_span id,
                    struct alk_call_req **ret)
 {
@@ -109,7 +108,8 @@ static alk_err add(struct alk_call_core *c, struct alk_call_stream *s, struct al
     ALK_TRY(alk_call_slot_take(c, ALK_CALL_SIDE_IN, s, &r));
     memcpy(r->id, id.p, id.n);
     r->id_n = (uint8_t)id.n;
-    alk_err err = alk_map_put(&c->in_ids, alk_span(r->id, r->id_n), r);
+    r->id_hash = alk_siphash(c->in_ids.seed, id);
+    alk_err err = alk_map_put_hashed(&c->in_ids, alk_span(r->id, r->id_n), r->id_hash, r);
     if (err != ALK_OK) {
         r->id_n = 0; /* there is no such key: nothing is removed */
         alk_call_slot_free(c, r);
@@ -121,43 +121,51 @@ static alk_err add(struct alk_call_core *c, struct alk_call_stream *s, struct al
 
 /* [DESIGN.md §9] An id that is live already: neither side can tell any more whose
  * answers are whose. */
-static bool breaks_by_twin(struct alk_call_core *c, struct alk_span id)
+static alk_err break_by_twin(struct alk_call_core *c)
 {
-    if (alk_map_get(&c->in_ids, id) == NULL) {
-        return false;
-    }
     alk_call_break_all(c, ALK_E_PROTOCOL);
-    return true;
+    return ALK_OK;
+}
+
+/* A call.requested that becomes no request. */
+static alk_err turn_away(struct alk_call_core *c, struct alk_call_stream *s, struct alk_span id,
+                         const char *code, const char *message, bool is_retryable)
+{
+    if (alk_map_get(&c->in_ids, id) != NULL) {
+        return break_by_twin(c);
+    }
+    return alk_call_refuse(c, s, id, code, message, is_retryable);
 }
 
 static alk_err requested(struct alk_call_core *c, struct alk_call_stream *s,
                          const struct alk_call_envelope *e)
 {
-    struct alk_call_event ev = {.kind = ALK_CALL_REQUESTED};
+    struct alk_call_event *ev = &c->event; /* free: none is waiting */
     struct asked asked = {0};
     struct alk_call_req *r;
-    if (breaks_by_twin(c, e->id)) {
-        return ALK_OK;
-    }
     if (c->in_n >= c->in_max) {
-        return alk_call_refuse(c, s, e->id, "EXHAUSTED", "too many requests at once", true);
+        return turn_away(c, s, e->id, "EXHAUSTED", "too many requests at once", true);
     }
     ALK_TRY(alk_call_text_begin(c, alk_call_envelope_get(e, ALK_CALL_NAME_OPERATION_ID).n +
                                        alk_call_envelope_get(e, ALK_CALL_NAME_AUTH_TOKEN).n +
                                        alk_call_envelope_get(e, ALK_CALL_NAME_TRACEPARENT).n));
-    const char *wrong = read_request(c, e, &ev, &asked);
+    const char *wrong = read_request(c, e, ev, &asked);
     if (wrong != NULL) {
-        return alk_call_refuse(c, s, e->id, "INVALID_FRAME", wrong, false);
+        return turn_away(c, s, e->id, "INVALID_FRAME", wrong, false);
     }
     if (asked.has_empty_token) {
         /* [DESIGN.md §7] A credential that was presented never counts as none. */
-        return alk_call_refuse(c, s, e->id, "UNAUTHENTICATED", "auth_token is empty", false);
+        return turn_away(c, s, e->id, "UNAUTHENTICATED", "auth_token is empty", false);
     }
-    ALK_TRY(add(c, s, e->id, &r));
-    r->has_credit = ev.u.requested.has_credit;
+    alk_err err = add(c, s, e->id, &r);
+    if (err == ALK_E_EXISTS) {
+        return break_by_twin(c);
+    }
+    ALK_TRY(err);
+    r->has_credit = ev->u.requested.has_credit;
     r->credit = add_credit(0, asked.credit);
-    ev.u.requested.id = alk_span(r->id, r->id_n);
-    alk_call_event_new(c, ALK_CALL_REQUESTED, s, r)->u = ev.u;
+    ev->u.requested.id = alk_span(r->id, r->id_n);
+    (void)alk_call_event_new(c, ALK_CALL_REQUESTED, s, r);
     return ALK_OK;
 }
 
@@ -221,10 +229,7 @@ alk_err alk_call_in_frame(struct alk_call_core *c, struct alk_call_stream *s,
 alk_err alk_call_in_too_large(struct alk_call_core *c, struct alk_call_stream *s,
                               const struct alk_call_envelope *e)
 {
-    if (breaks_by_twin(c, e->id)) {
-        return ALK_OK;
-    }
-    return alk_call_refuse(c, s, e->id, "TOO_LARGE", "too deep, or too many values", false);
+    return turn_away(c, s, e->id, "TOO_LARGE", "too deep, or too many values", false);
 }
 
 /* --- answers ---------------------------------------------------------------------------- */

@@ -67,7 +67,7 @@ static void unlink_req(struct alk_call_core *c, struct alk_call_req *r)
     r->stream->live--;
     r->stream = NULL;
     if (r->side == ALK_CALL_SIDE_IN) {
-        (void)alk_map_remove(&c->in_ids, alk_span(r->id, r->id_n));
+        (void)alk_map_remove_hashed(&c->in_ids, alk_span(r->id, r->id_n), r->id_hash);
         c->in_n--;
     } else {
         c->out_n--;

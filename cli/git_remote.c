@@ -151,6 +151,13 @@ static int serve(struct helper *h)
 
 /* --- the program --------------------------------------------------------------- */
 
+static int refuse_url(struct cli *cli, const char *url, const char *why)
+{
+    char text[512]; /* it may come from elsewhere, with bytes that terminals obey */
+    cli_safe(alk_span_str(url), text, sizeof text);
+    return cli_fail(cli, CLI_USAGE, "'%s' is no address of a repository: %s", text, why);
+}
+
 static int run(struct cli *cli, const struct cli_args *args)
 {
     struct helper h = {.cli = cli, .verbosity = 1};
@@ -160,9 +167,7 @@ static int run(struct cli *cli, const struct cli_args *args)
     h.remote = cli_value(args, 0);
     h.url_text = cli_value(args, args->value_count - 1); /* git leaves out what is the same */
     if (cli_git_url_parse(h.url_text, &h.url, why, sizeof why) != ALK_OK) {
-        char text[512]; /* it may come from elsewhere, with bytes that terminals obey */
-        cli_safe(alk_span_str(h.url_text), text, sizeof text);
-        return cli_fail(cli, CLI_USAGE, "'%s' is no address of a repository: %s", text, why);
+        return refuse_url(cli, h.url_text, why);
     }
     alk_buf_init(&h.config_text, NULL, CONFIG_MAX);
     int rc = serve(&h);
@@ -173,6 +178,10 @@ static int run(struct cli *cli, const struct cli_args *args)
 int cli_git_main(struct cli *cli, int argc, const char *const *argv)
 {
     struct cli_args args;
+    if (argc == 3 && argv[2][0] == '-') {
+        cli->is_git = true; /* alknet::--help is no option: git would take our help for refs */
+        return cli_finish(cli, refuse_url(cli, argv[2], "it begins with a dash"));
+    }
     int rc = cli_parse(&cli_git_remote_command, argc - 1, argv + 1, cli->err, &args);
 
     if (rc == CLI_OK && args.wants_help) {

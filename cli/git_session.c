@@ -12,6 +12,8 @@
 /* The connection's own end, which tells more than that of its stream, comes in the
  * same turn. */
 #define GRACE       (10 * ALK_MS)
+/* The rest of a first packet follows at once, or never. */
+#define PATIENCE    (2 * ALK_SECOND)
 
 struct session {
     const struct cli_git_session *of;
@@ -19,7 +21,7 @@ struct session {
     struct cli_pipe pipe;
     struct alk_buf request;
     struct alk_stream *stream; /* of the request, until it is joined or closed */
-    struct alk_timer grace;
+    struct alk_timer grace, patience;
     uint64_t code;         /* of the stream's reset */
     char said[1024];       /* by the node, as it refused */
     bool wants_credential; /* refused for want of one, or for the one that was shown */
@@ -42,6 +44,7 @@ static void quit(struct session *s, int status)
 /* Git waits for an empty line; what follows it is the service's. */
 static void join(struct session *s, struct alk_stream *stream)
 {
+    alk_timer_stop(s->client.loop, &s->patience);
     s->stream = NULL;
     s->is_answered = true;
     if (s->of->verbosity > 1) {
@@ -113,6 +116,17 @@ static void on_grace(struct alk_timer *timer, void *ctx)
     }
 }
 
+/* A node that ends, or falls silent, in the middle of its first packet: git knows what to
+ * say of it. */
+static void on_patience(struct alk_timer *timer, void *ctx)
+{
+    struct session *s = (struct session *)ctx;
+    (void)timer;
+    if (s->stream != NULL) {
+        join(s, s->stream);
+    }
+}
+
 static void on_answer(void *ctx, struct alk_stream *stream, unsigned events)
 {
     struct session *s = (struct session *)ctx;
@@ -130,6 +144,9 @@ static void on_answer(void *ctx, struct alk_stream *stream, unsigned events)
     if (err == ALK_OK && !judge_answer(s, is_over ? NULL : stream, in)) {
         return;
     }
+    if (err == ALK_OK && !is_over) {
+        alk_timer_set(s->client.loop, &s->patience, alk_loop_now(s->client.loop) + PATIENCE);
+    }
     if (is_over || (err != ALK_OK && err != ALK_MORE)) {
         s->code = err == ALK_E_RESET ? alk_stream_peer_code(stream) : ALK_CODE_NONE;
         alk_timer_set(s->client.loop, &s->grace, alk_loop_now(s->client.loop) + GRACE);
@@ -145,6 +162,7 @@ static void on_stream(void *ctx, struct alk_stream *stream)
     size_t took = 0;
 
     alk_timer_stop(s->client.loop, &s->grace);
+    alk_timer_stop(s->client.loop, &s->patience);
     s->stream = stream;
     alk_stream_on(stream, on_answer, s);
     alk_err err = alk_stream_write(stream, request, &took);
@@ -210,12 +228,16 @@ static int attempt(struct session *s, const char *token)
     }
     if (rc == CLI_OK) {
         s->client.options.want_early = s->of->service == ALK_GIT_UPLOAD_PACK;
+        /* A service that has ended reads no more, and git hears of its end when we are
+         * gone: the `git` that started us has the same standard output. */
         s->pipe = (struct cli_pipe){.client = &s->client,
+                                    .ends_with_peer = true,
                                     .ends_with_reader = true,
                                     .stream = on_stream,
                                     .closed = on_conn_closed,
                                     .ctx = s};
         s->grace = (struct alk_timer){.fn = on_grace, .ctx = s};
+        s->patience = (struct alk_timer){.fn = on_patience, .ctx = s};
         rc = cli_pipe_run(&s->pipe);
     }
     return rc;

@@ -113,7 +113,7 @@ static void write_held(struct alk_endpoint *ep)
     atomic_store_explicit(&ep->audit_waits, false, memory_order_release);
 }
 
-static void hold(struct alk_endpoint *ep, const struct alk_audit_record *record)
+static inline void hold(struct alk_endpoint *ep, const struct alk_audit_record *record)
 {
     struct alk_buf *b = &ep->audit_text;
     size_t before = alk_buf_len(b);

@@ -253,14 +253,11 @@ alk_err alk_audit_line(struct alk_buf *b, enum alk_audit_format format,
     return b->err;
 }
 
-void alk_audit_date_set(struct alk_audit_date *date, uint64_t unix_ms)
+void alk_audit_date_renew(struct alk_audit_date *date, uint64_t unix_ms)
 {
     static const uint64_t max = ALK_DATE_MAX * (uint64_t)1000 + 999;
     uint64_t at = unix_ms < max ? unix_ms : max; /* as it is shown */
 
-    if (at == date->unix_ms && date->text[0] != '\0') {
-        return;
-    }
     if (date->text[0] == '\0' || at / 1000 != date->unix_ms / 1000) {
         alk_date_format_ms(at, date->text);
     } else {

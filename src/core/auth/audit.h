@@ -61,7 +61,14 @@ struct alk_audit_date {
     uint64_t unix_ms;
     char text[ALK_DATE_SIZE]; /* as alk_date_format_ms makes it */
 };
-void alk_audit_date_set(struct alk_audit_date *date, uint64_t unix_ms);
+/* The rest of alk_audit_date_set: of another time. */
+void alk_audit_date_renew(struct alk_audit_date *date, uint64_t unix_ms);
+static inline void alk_audit_date_set(struct alk_audit_date *date, uint64_t unix_ms)
+{
+    if (unix_ms != date->unix_ms || date->text[0] == '\0') {
+        alk_audit_date_renew(date, unix_ms);
+    }
+}
 
 enum alk_audit_format { ALK_AUDIT_TEXT, ALK_AUDIT_JSON };
 /* Appends one record on one line, without a line break. date: as in alk_audit_date.

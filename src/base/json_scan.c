@@ -61,8 +61,23 @@ static inline unsigned odd_sixteen(const uint8_t *p)
 }
 #endif
 
-/* Over all plain bytes. */
-static inline const uint8_t *skip_plain(const uint8_t *p, const uint8_t *end)
+/* Over words of plain bytes: stops at one that is not, or where less than a word is
+ * left. */
+static inline const uint8_t *skip_words(const uint8_t *p, const uint8_t *end)
+{
+    while (end - p >= 8) {
+        uint64_t odd = odd_bytes(load_le(p));
+        if (odd != 0) {
+            return p + (unsigned)__builtin_ctzll(odd) / 8;
+        }
+        p += 8;
+    }
+    return p;
+}
+
+/* Over plain bytes: stops at one that is not. With less than a block to look at it may
+ * stop at any. */
+static inline const uint8_t *skip_blocks(const uint8_t *p, const uint8_t *end)
 {
 #if defined(__SSE2__)
     if (end - p >= 16) {
@@ -74,15 +89,20 @@ static inline const uint8_t *skip_plain(const uint8_t *p, const uint8_t *end)
             }
             p += 16;
         } while (p <= last);
+        /* The last block, with bytes again that were plain already. */
+        unsigned odd = odd_sixteen(last);
+        return odd != 0 ? last + (unsigned)__builtin_ctz(odd) : end;
     }
+    return p;
+#else
+    return skip_words(p, end);
 #endif
-    while (end - p >= 8) {
-        uint64_t odd = odd_bytes(load_le(p));
-        if (odd != 0) {
-            return p + (unsigned)__builtin_ctzll(odd) / 8;
-        }
-        p += 8;
-    }
+}
+
+/* Over all plain bytes. */
+static const uint8_t *skip_plain(const uint8_t *p, const uint8_t *end)
+{
+    p = skip_words(skip_blocks(p, end), end);
     while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\') {
         p++;
     }
@@ -184,15 +204,20 @@ static const uint8_t *skip_escape(const uint8_t *p, const uint8_t *end, uint32_t
     return p + 12;
 }
 
-/* The rest of skip_string_end: what few strings hold. */
+/* The rest of a string: what stopped skip_blocks, and all that follows. */
 static __attribute__((noinline)) const uint8_t *skip_odd(const uint8_t *p, const uint8_t *end)
 {
-    while (p < end && *p != '"') {
+    for (;;) {
         uint32_t c;
+        p = skip_plain(p, end);
+        if (p == end || *p < 0x20) {
+            return NULL;
+        }
+        if (*p == '"') {
+            return p;
+        }
         if (*p == '\\') {
             p = skip_escape(p, end, &c);
-        } else if (*p < 0x80) {
-            return NULL;
         } else {
             do {
                 p = skip_utf8(p, end);
@@ -201,21 +226,14 @@ static __attribute__((noinline)) const uint8_t *skip_odd(const uint8_t *p, const
         if (p == NULL) {
             return NULL;
         }
-        p = skip_plain(p, end);
     }
-    return p < end ? p : NULL;
-}
-
-/* p stands behind the plain bytes that a string began with; on the closing quote. */
-static inline const uint8_t *skip_string_end(const uint8_t *p, const uint8_t *end)
-{
-    return p < end && *p == '"' ? p : skip_odd(p, end);
 }
 
 /* p stands behind the opening quote; on the closing one. */
 static inline const uint8_t *skip_string(const uint8_t *p, const uint8_t *end)
 {
-    return skip_string_end(skip_plain(p, end), end);
+    p = skip_blocks(p, end);
+    return p < end && *p == '"' ? p : skip_odd(p, end);
 }
 
 /* p stands behind a name; behind its colon. */
@@ -356,9 +374,9 @@ static const uint8_t *skip_open(const uint8_t *p, const uint8_t *end, struct nes
     return is_object ? skip_key(p, end) : p;
 }
 
-/* The same as alk_json_scan_value; from stands on a bracket. */
-static __attribute__((noinline)) alk_err scan_nested(struct alk_json_scan *s, const uint8_t *from,
-                                                     struct alk_span *ret_raw)
+/* Any value; from stands on it. */
+static __attribute__((noinline)) alk_err scan_any(struct alk_json_scan *s, const uint8_t *from,
+                                                  struct alk_span *ret_raw)
 {
     const uint8_t *end = s->end;
     const uint8_t *p = from;
@@ -392,26 +410,38 @@ static __attribute__((noinline)) alk_err scan_nested(struct alk_json_scan *s, co
     return ALK_OK;
 }
 
+/* A string; to stands on its closing quote, or is NULL. */
+static inline alk_err end_string(struct alk_json_scan *s, const uint8_t *from, const uint8_t *to,
+                                 struct alk_span *ret_raw)
+{
+    if (to == NULL) {
+        return ALK_E_MALFORMED;
+    }
+    s->p = to + 1;
+    s->values--;
+    *ret_raw = alk_span(from, (size_t)(to + 1 - from));
+    return ALK_OK;
+}
+
+static __attribute__((noinline)) alk_err scan_odd(struct alk_json_scan *s, const uint8_t *from,
+                                                  const uint8_t *odd, struct alk_span *ret_raw)
+{
+    return end_string(s, from, skip_odd(odd, s->end), ret_raw);
+}
+
+/* Most values, and names, are strings of plain bytes. What reads them calls nothing that
+ * returns to it, so that no register needs to be saved. */
 alk_err alk_json_scan_value(struct alk_json_scan *s, struct alk_span *ret_raw)
 {
     const uint8_t *from = skip_space(s->p, s->end);
-    if (from == s->end) {
-        return ALK_E_MALFORMED;
+    if (from == s->end || *from != '"' || s->values == 0) {
+        return scan_any(s, from, ret_raw);
     }
-    if (*from == '{' || *from == '[') {
-        return scan_nested(s, from, ret_raw);
+    const uint8_t *to = skip_blocks(from + 1, s->end);
+    if (to == s->end || *to != '"') {
+        return scan_odd(s, from, to, ret_raw);
     }
-    if (s->values == 0) {
-        return ALK_E_TOO_BIG;
-    }
-    const uint8_t *p = skip_scalar(from, s->end);
-    if (p == NULL) {
-        return ALK_E_MALFORMED;
-    }
-    s->p = p;
-    s->values--;
-    *ret_raw = alk_span(from, (size_t)(p - from));
-    return ALK_OK;
+    return end_string(s, from, to, ret_raw);
 }
 
 struct alk_json_scan alk_json_scan(struct alk_span text)
@@ -441,6 +471,29 @@ alk_err alk_json_scan_enter(struct alk_json_scan *s)
     return ALK_OK;
 }
 
+/* A name that begins at from; to stands on its closing quote, or is NULL. */
+static inline alk_err end_member(struct alk_json_scan *s, const uint8_t *from, const uint8_t *to,
+                                 bool has_escape, struct alk_json_key *ret)
+{
+    const uint8_t *p = to == NULL ? NULL : skip_colon(to + 1, s->end);
+    if (p == NULL) {
+        return ALK_E_MALFORMED;
+    }
+    s->p = p;
+    s->is_first = false;
+    ret->raw = alk_span(from, (size_t)(to - from));
+    ret->has_escape = has_escape;
+    return ALK_OK;
+}
+
+static __attribute__((noinline)) alk_err member_odd(struct alk_json_scan *s, const uint8_t *from,
+                                                    const uint8_t *odd, struct alk_json_key *ret)
+{
+    const uint8_t *to = skip_odd(odd, s->end);
+    bool has_escape = to != NULL && memchr(odd, '\\', (size_t)(to - odd)) != NULL;
+    return end_member(s, from, to, has_escape, ret);
+}
+
 alk_err alk_json_scan_member(struct alk_json_scan *s, struct alk_json_key *ret)
 {
     const uint8_t *p = skip_space(s->p, s->end);
@@ -461,17 +514,11 @@ alk_err alk_json_scan_member(struct alk_json_scan *s, struct alk_json_key *ret)
         return ALK_E_MALFORMED;
     }
     const uint8_t *from = p + 1;
-    const uint8_t *odd = skip_plain(from, s->end);
-    const uint8_t *to = skip_string_end(odd, s->end);
-    p = to == NULL ? NULL : skip_colon(to + 1, s->end);
-    if (p == NULL) {
-        return ALK_E_MALFORMED;
+    const uint8_t *to = skip_blocks(from, s->end);
+    if (to == s->end || *to != '"') {
+        return member_odd(s, from, to, ret);
     }
-    s->p = p;
-    s->is_first = false;
-    ret->raw = alk_span(from, (size_t)(to - from));
-    ret->has_escape = odd != to && memchr(odd, '\\', (size_t)(to - odd)) != NULL;
-    return ALK_OK;
+    return end_member(s, from, to, false, ret);
 }
 
 alk_err alk_json_scan_end(struct alk_json_scan *s)
@@ -672,21 +719,28 @@ bool alk_json_key_decodes_to(const struct alk_json_key *key, struct alk_span nam
     return decoded_equal(key->raw, name, false);
 }
 
-alk_err alk_json_text(struct alk_span raw, uint8_t *dst, size_t dst_size, struct alk_span *ret)
+/* The rest of alk_json_text. */
+static __attribute__((noinline)) alk_err decode_text(struct alk_span inside, uint8_t *dst,
+                                                     size_t dst_size, struct alk_span *ret)
 {
     size_t n = 0;
-    if (!alk_json_is_string(raw)) {
-        return ALK_E_INVALID;
-    }
-    struct alk_span inside = alk_span(raw.p + 1, raw.n - 2);
-    if (inside.n == 0 || memchr(inside.p, '\\', inside.n) == NULL) {
-        *ret = inside;
-        return ALK_OK;
-    }
     if (!decode(inside, dst, dst_size, &n)) {
         return ALK_E_TOO_BIG;
     }
     *ret = alk_span(dst, n);
+    return ALK_OK;
+}
+
+alk_err alk_json_text(struct alk_span raw, uint8_t *dst, size_t dst_size, struct alk_span *ret)
+{
+    if (!alk_json_is_string(raw)) {
+        return ALK_E_INVALID;
+    }
+    struct alk_span inside = alk_span(raw.p + 1, raw.n - 2);
+    if (memchr(inside.p, '\\', inside.n) != NULL) {
+        return decode_text(inside, dst, dst_size, ret);
+    }
+    *ret = inside;
     return ALK_OK;
 }
 

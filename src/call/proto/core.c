@@ -79,22 +79,16 @@ alk_err alk_call_text_begin(struct alk_call_core *c, size_t n)
     return alk_buf_reserve(&c->text, n) == NULL ? ALK_E_NOMEM : ALK_OK;
 }
 
-bool alk_call_text(struct alk_call_core *c, struct alk_span raw, struct alk_span *ret)
+bool alk_call_decode(struct alk_call_core *c, struct alk_span raw, struct alk_span *ret)
 {
     struct alk_buf *b = &c->text;
-    struct alk_span text = {NULL, 0};
-    if (raw.n == 0) {
-        *ret = text;
-        return true;
-    }
     uint8_t *room = b->p + b->end;
-    if (alk_json_text(raw, room, b->size - b->end, &text) != ALK_OK) {
+    if (alk_json_text(raw, room, b->size - b->end, ret) != ALK_OK) {
         return false;
     }
-    if (text.p == room) {
-        alk_buf_added(b, text.n);
+    if (ret->p == room) {
+        alk_buf_added(b, ret->n);
     }
-    *ret = text;
     return true;
 }
 

@@ -178,11 +178,17 @@ static alk_err read_payload(struct alk_json_scan *s, struct alk_call_envelope *r
     return err == ALK_END ? ALK_OK : err;
 }
 
+/* Both are written without escapes as a rule, and need no decoding then. */
 static void take_type(struct alk_span raw, struct alk_call_envelope *ret)
 {
     uint8_t room[16]; /* the longest one has 14 bytes */
     struct alk_span name;
-    if (alk_json_text(raw, room, sizeof(room), &name) == ALK_OK) {
+    if (!alk_json_is_string(raw)) {
+        return;
+    }
+    ret->type = type_of(alk_span(raw.p + 1, raw.n - 2));
+    if (ret->type == ALK_CALL_TYPE_UNKNOWN &&
+        alk_json_text(raw, room, sizeof(room), &name) == ALK_OK) {
         ret->type = type_of(name);
     }
 }

@@ -163,7 +163,12 @@ struct alk_span alk_call_cut_text(struct alk_span text);
 /* Room in c->text for n decoded bytes; until then nothing may be decoded. */
 ALK_NODISCARD alk_err alk_call_text_begin(struct alk_call_core *c, size_t n);
 /* The decoded text of a JSON string. False: not a string (raw empty: "" and true). */
-bool alk_call_text(struct alk_call_core *c, struct alk_span raw, struct alk_span *ret);
+bool alk_call_decode(struct alk_call_core *c, struct alk_span raw, struct alk_span *ret);
+static inline bool alk_call_text(struct alk_call_core *c, struct alk_span raw, struct alk_span *ret)
+{
+    *ret = (struct alk_span){NULL, 0};
+    return raw.n == 0 || alk_call_decode(c, raw, ret);
+}
 /* Forgets the frame that the last event borrowed from, unless it still waits. */
 void alk_call_drop_held(struct alk_call_core *c);
 /* The event of a frame, to be filled in. */

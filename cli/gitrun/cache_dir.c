@@ -61,8 +61,7 @@ struct sweep {
 
 static void add_entries(struct sweep *s, const char *dir)
 {
-    int fd = openat(s->base, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    DIR *d = gh_open_dir(s->base, dir);
     const struct dirent *e;
     while (d != NULL && (e = readdir(d)) != NULL && s->count < ENTRIES_MAX) {
         struct stat st;
@@ -84,8 +83,7 @@ static void add_entries(struct sweep *s, const char *dir)
 
 static void add_all(struct sweep *s)
 {
-    int fd = openat(s->base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    DIR *d = gh_open_dir(s->base, ".");
     const struct dirent *e;
     while (d != NULL && (e = readdir(d)) != NULL) {
         if (e->d_name[0] != '.' && strlen(e->d_name) == 32) {

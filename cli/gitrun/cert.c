@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -127,7 +129,24 @@ void gh_cert_check(struct alk_span lines)
     alk_buf_fini(&text);
 }
 
-/* One write, so that pushes at one time do not mix. */
+/* All of the record or, on a disk that is full, nothing. Pushes at one time come one
+ * after the other. False: see errno. */
+static bool append(int fd, struct alk_span record)
+{
+    struct stat st;
+    if (flock(fd, LOCK_EX) != 0 || fstat(fd, &st) != 0) {
+        return false;
+    }
+    ssize_t n = write(fd, record.p, record.n);
+    if (n == (ssize_t)record.n) {
+        return fsync(fd) == 0;
+    }
+    int error = n < 0 ? errno : ENOSPC;
+    int rc = n > 0 ? ftruncate(fd, st.st_size) : 0;
+    errno = rc == 0 ? error : errno;
+    return false;
+}
+
 void gh_cert_keep(void)
 {
     struct alk_buf text, record;
@@ -146,8 +165,7 @@ void gh_cert_keep(void)
     (void)alk_buf_put(&record, alk_buf_span(&text));
     (void)alk_buf_put_str(&record, "\n");
     int fd = open(CERT_FILE, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-    ssize_t n = fd < 0 ? -1 : write(fd, record.p + record.at, alk_buf_len(&record));
-    if (record.err != ALK_OK || n != (ssize_t)alk_buf_len(&record) || fsync(fd) != 0) {
+    if (record.err != ALK_OK || fd < 0 || !append(fd, alk_buf_span(&record))) {
         (void)fprintf(stderr, "the certificate could not be kept: %s\n", strerror(errno));
     }
     if (fd >= 0) {

@@ -19,6 +19,7 @@
 #include "git/proto/repopath.h"
 #include "git/proto/request.h"
 
+#include <dirent.h>
 #include <stdnoreturn.h>
 #include <sys/types.h>
 
@@ -43,6 +44,8 @@ noreturn void gh_exit(int status);
 ALK_PRINTF(1, 2) noreturn void gh_die(const char *fmt, ...);
 /* For the peer: an ERR packet on standard output, and status 0. */
 ALK_PRINTF(1, 2) noreturn void gh_refuse(const char *fmt, ...);
+/* The directory of this name beneath at, itself no link; NULL: see errno. */
+DIR *gh_open_dir(int at, const char *name);
 
 /* --- repo.c -------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 #include "git/proto/pktline.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,18 @@ noreturn void gh_refuse(const char *fmt, ...)
     }
     alk_buf_fini(&packet);
     gh_exit(0);
+}
+
+DIR *gh_open_dir(int at, const char *name)
+{
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (d == NULL && fd >= 0) {
+        int error = errno;
+        (void)close(fd);
+        errno = error;
+    }
+    return d;
 }
 
 /* --- options ------------------------------------------------------------------------- */

@@ -260,8 +260,7 @@ static void remove_leftovers(int parent, const char *name)
  * loses nothing: what it makes is newer, and what it takes away it would remove itself. */
 static void remove_old(int parent)
 {
-    int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    DIR *d = gh_open_dir(parent, ".");
     const struct dirent *e;
     while (d != NULL && (e = readdir(d)) != NULL) {
         struct stat st;
@@ -292,7 +291,9 @@ static alk_err init_beside(const struct gh_options *o, int parent, const char *n
     if (err == ALK_OK && renameat2(parent, tmp, parent, name, RENAME_NOREPLACE) != 0) {
         err = errno == EEXIST ? ALK_E_EXISTS : alk_file_err(errno);
     }
-    if (err != ALK_OK) {
+    if (err == ALK_OK) {
+        (void)fsync(parent); /* a file system that cannot keeps names some other way */
+    } else {
         remove_leftovers(parent, tmp);
     }
     return err;

@@ -111,7 +111,7 @@ static bool make_room(struct alk_buf *b, size_t n)
     return true;
 }
 
-uint8_t *alk_buf_reserve(struct alk_buf *b, size_t n)
+uint8_t *alk_buf_reserve_more(struct alk_buf *b, size_t n)
 {
     if (b->err != ALK_OK) {
         return NULL;

@@ -76,9 +76,17 @@ alk_err alk_buf_put_u64(struct alk_buf *b, uint64_t v);
 /* printf, C locale, no %n, no floating point. All of the text or none of it. */
 alk_err alk_buf_printf(struct alk_buf *b, const char *fmt, ...) ALK_PRINTF(2, 3);
 alk_err alk_buf_vprintf(struct alk_buf *b, const char *fmt, va_list args) ALK_PRINTF(2, 0);
+/* The rest of alk_buf_reserve, likewise. */
+uint8_t *alk_buf_reserve_more(struct alk_buf *b, size_t n);
 /* Room for n more bytes: a pointer to write to, then alk_buf_added(b, k <= n).
  * NULL: as put. */
-uint8_t *alk_buf_reserve(struct alk_buf *b, size_t n);
+static inline uint8_t *alk_buf_reserve(struct alk_buf *b, size_t n)
+{
+    if (b->err != ALK_OK || b->p == NULL || n > b->size - b->end || n > alk_buf_room(b)) {
+        return alk_buf_reserve_more(b, n);
+    }
+    return b->p + b->end;
+}
 void alk_buf_added(struct alk_buf *b, size_t n);
 /* n <= len, else our bug. */
 void alk_buf_consume(struct alk_buf *b, size_t n);

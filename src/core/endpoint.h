@@ -106,6 +106,7 @@ struct alk_endpoint_status {
     size_t addresses_watched; /* with failures in the current window */
     uint64_t reloads, reloads_failed;
     uint64_t log_dropped;
+    uint64_t audit_lost; /* records of the audit log that could not be written */
 };
 /* status borrows until fn returns. */
 typedef void alk_endpoint_status_fn(void *ctx, const struct alk_endpoint_status *status);

@@ -101,11 +101,26 @@ static void on_failed(void *ctx, struct alk_conn *conn, const char *method, cons
 /* Bytes of audit records that wait for the end of a turn. */
 #define AUDIT_HELD ((size_t)64 << 10)
 
+/* Once when it begins to fail, once when that is over. */
+static void tell_audit(struct alk_endpoint *ep, bool is_fine)
+{
+    if (is_fine && ep->audit_fails) {
+        alk_ep_log(ep, ALK_LOG_WARN, "the audit log is written again; %llu records were lost",
+                   (unsigned long long)ep->audit_lost);
+    } else if (!is_fine && !ep->audit_fails) {
+        alk_ep_log(ep, ALK_LOG_ERROR,
+                   "the audit log cannot be written (is the disk full?): records are lost");
+    }
+    ep->audit_fails = !is_fine;
+}
+
 /* Under the lock, as the next two. */
 static void write_held(struct alk_endpoint *ep)
 {
-    if (ep->audit_count > 0 && !alk_line_file_put(ep->audit, alk_buf_span(&ep->audit_text))) {
-        ep->audit_lost += ep->audit_count;
+    if (ep->audit_count > 0) {
+        bool is_fine = alk_line_file_put(ep->audit, alk_buf_span(&ep->audit_text));
+        tell_audit(ep, is_fine);
+        ep->audit_lost += is_fine ? 0 : ep->audit_count;
     }
     ep->audit_count = 0;
     alk_buf_clear(&ep->audit_text);

@@ -178,7 +178,8 @@ struct alk_endpoint {
     pthread_mutex_t audit_lock;  /* of these: a reload swaps the file */
     struct alk_line_file *audit; /* NULL: none */
     enum alk_audit_format audit_format;
-    uint64_t audit_lost;
+    atomic_uint_fast64_t audit_lost;  /* records */
+    bool audit_fails;                 /* the last could not be written */
     struct alk_audit_date audit_date; /* of the newest record */
     struct alk_buf audit_text;        /* whole lines that are not in the file yet */
     size_t audit_count;               /* of them */

@@ -143,7 +143,8 @@ static void answer(struct alk_status_query *q)
                                     .auth_failures = atomic_load(&ep->auth_failures),
                                     .reloads = ep->reloads,
                                     .reloads_failed = ep->reloads_failed,
-                                    .log_dropped = alk_log_dropped(ep->log)};
+                                    .log_dropped = alk_log_dropped(ep->log),
+                                    .audit_lost = atomic_load(&ep->audit_lost)};
     s.generation = ep->snapshot->config->generation;
     alk_auth_limit_stats(ep->limit, &s.addresses_watched, &evicted);
     unlink_query(q);

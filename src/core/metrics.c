@@ -85,6 +85,8 @@ static void put_node(struct page *p, const struct alk_endpoint_status *s)
     put_value(p, "identities", "", s->identities);
     put_head(p, "log_dropped_total", "counter", "Lines that the log could not take.");
     put_value(p, "log_dropped_total", "", s->log_dropped);
+    put_head(p, "audit_lost_total", "counter", "Audit records that could not be written.");
+    put_value(p, "audit_lost_total", "", s->audit_lost);
 }
 
 /* --- of the loops ------------------------------------------------------------- */

@@ -206,6 +206,7 @@ void alk_node_put_status(struct alk_out *out, struct alk_endpoint *ep,
     put_auth(out, st);
     put_services(out, alk_endpoint_routes(ep));
     put_u64(out, "log_dropped", st->log_dropped);
+    put_u64(out, "audit_lost", st->audit_lost);
     put_process(out, ep);
 }
 

@@ -57,8 +57,11 @@ static void scene_init(struct scene *s)
     *s = (struct scene){.services = {NULL}};
     s->loops[0].quic.retries_sent = 7;
     s->loops[1].connections = 3;
-    s->status = (struct alk_endpoint_status){
-        .loops = s->loops, .loop_count = 2, .auth_failures = 5, .reloads_failed = 1};
+    s->status = (struct alk_endpoint_status){.loops = s->loops,
+                                             .loop_count = 2,
+                                             .auth_failures = 5,
+                                             .reloads_failed = 1,
+                                             .audit_lost = 9};
     (void)snprintf(s->service.name, sizeof s->service.name, "a\"b\\c");
     s->services[0] = &s->service;
     s->routes.services = s->services;
@@ -78,6 +81,7 @@ static void the_page_is_what_prometheus_reads(void **state)
     check_err(alk_metrics_print(&s.status, &s.routes, &b), ALK_OK);
     assert_true(holds(&b, "# TYPE alknet_service_stream_seconds histogram"));
     assert_true(holds(&b, "alknet_auth_failures_total 5"));
+    assert_true(holds(&b, "alknet_audit_lost_total 9"));
     assert_true(holds(&b, "alknet_reloads_total{result=\"failed\"} 1"));
     assert_true(holds(&b, "alknet_connections{loop=\"1\"} 3"));
     assert_true(holds(&b, "alknet_quic_retries_sent_total{loop=\"0\"} 7"));

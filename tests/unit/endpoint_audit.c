@@ -167,9 +167,11 @@ static void a_full_disk_costs_the_records_and_nothing_else(void **ctx)
     node_turn(&n, 0);
     assert_int_equal(n.ep->audit_lost - before, many);
     assert_int_equal(alk_buf_len(&n.ep->audit_text), 0);
+    assert_true(node_logged(&n, "the audit log cannot be written"));
     reload(&n, "log: {audit: audit.log}\n");
     note(&n, many, 5);
     node_turn(&n, 0);
+    assert_true(node_logged(&n, "the audit log is written again; 2"));
     assert_int_equal(count_in(n.dir, "audit.log", many), 5);
     node_fini(&n);
 }

@@ -66,7 +66,8 @@ bool alk_span_cstr(struct alk_span s, char *dst, size_t dst_size);
 size_t alk_span_utf8(struct alk_span s);
 /* Well-formed UTF-8 [RFC 3629 §4]: no surrogates, no overlong forms. */
 bool alk_span_is_utf8(struct alk_span s);
-/* The decimal digits of v, at the end of the room: how many they are. */
+/* The decimal digits of v, at the end of the room, of which nothing else is touched: how
+ * many they are. */
 #define ALK_DIGITS_MAX 20
 size_t alk_digits(uint64_t v, uint8_t room[static ALK_DIGITS_MAX]);
 /* Glob: `*` matches within the text any bytes except '/', `**` any bytes. */

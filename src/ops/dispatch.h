@@ -115,6 +115,9 @@ alk_err alk_request_respond_json(struct alk_request *r, struct alk_span json);
 
 /* Internal views for operations in this tree. */
 struct yyjson_val;
+/* Whose scopes alk_request_has_scope tells: the caller, or the authority of an operation
+ * that calls another. NULL: nobody's. */
+const struct alk_identity *alk_request_who(const struct alk_request *r);
 struct yyjson_val *alk_request_value(const struct alk_request *r); /* parsed input */
 enum alk_op_kind alk_request_kind(const struct alk_request *r);
 

@@ -104,12 +104,13 @@ void alk_event_set_seq(struct alk_event *ev, uint64_t seq)
 {
     ALK_ASSERT(seq <= ALK_EVENT_SEQ_MAX);
     ev->seq = seq;
-    uint8_t room[ALK_DIGITS_MAX];
-    size_t n = alk_digits(seq, room);
     uint8_t *at = (uint8_t *)ev + (ev->text.p - (const uint8_t *)ev) + ev->seq_at;
-    /* Right-aligned; spaces, which JSON allows, before. */
-    memset(at, ' ', SEQ_DIGITS - n);
-    memcpy(at + SEQ_DIGITS - n, room + sizeof(room) - n, n);
+    /* Right-aligned, where alk_digits puts them: it touches nothing before the first.
+     * Spaces, which JSON allows, in their place. */
+    size_t n = alk_digits(seq, at + SEQ_DIGITS - ALK_DIGITS_MAX);
+    for (size_t i = 0; i + n < SEQ_DIGITS; i++) {
+        at[i] = ' ';
+    }
 }
 
 struct alk_event *alk_event_ref(struct alk_event *ev)

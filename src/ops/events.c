@@ -199,6 +199,7 @@ void alk_events_loop_free(struct alk_events_loop *l)
     ALK_ASSERT(l->sub_count == 0);
     alk_topic_index_fini(&l->index);
     alk_event_rules_unref(l->rules);
+    alk_identity_unref(l->passed.who);
     alk_free(e->mem, l->hits);
     alk_free(e->mem, l);
     alk_events_unref(e);

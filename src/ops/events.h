@@ -66,6 +66,9 @@ struct alk_publish {
     /* Whose rights count; NULL: the node itself, which may publish everywhere. */
     alk_event_scope_fn *has_scope;
     void *scope_ctx;
+    /* The identity whose scopes has_scope tells: the same one always has the same answers.
+     * NULL: it is asked about every event. */
+    const struct alk_identity *who;
 };
 
 /* From every thread; `loop` is the one that runs on it, or NULL (then done must be).

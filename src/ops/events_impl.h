@@ -27,6 +27,18 @@ struct alk_event_queue {
     struct alk_event *first, *last;
 };
 
+/* What was let through last on a loop: the next event mostly has the same topic and the
+ * same publisher. True as long as the rules are those of `generation`; an identity never
+ * changes, and one whose rights do is replaced by another. */
+struct alk_event_passed {
+    uint8_t topic[ALK_TOPIC_MAX];
+    uint8_t topic_n; /* 0: nothing yet */
+    struct alk_topic parsed;
+    uint64_t generation;
+    size_t rule;
+    const struct alk_identity *who; /* a reference */
+};
+
 struct alk_events_loop {
     struct alk_events *hub; /* a reference */
     struct alk_loop *loop;
@@ -44,6 +56,9 @@ struct alk_events_loop {
     struct alk_event_queue work; /* taken from the inbox, not delivered yet */
     struct alk_soon soon;
     struct alk_turn turn; /* makes up for a post that was refused */
+    struct alk_event_passed passed;
+    alk_time read_at; /* the loop's time when unix_ms was read */
+    uint64_t unix_ms;
     struct alk_loop_end end;
     const struct alk_event_rules *rules;
     struct alk_topic_index index;

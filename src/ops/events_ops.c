@@ -59,7 +59,8 @@ static void publish(void *ctx, struct alk_request *r)
     struct alk_publish p = {.publisher =
                                 caller == NULL ? alk_span(NULL, 0) : alk_identity_id(caller),
                             .has_scope = request_has_scope,
-                            .scope_ctx = r};
+                            .scope_ctx = r,
+                            .who = alk_request_who(r)};
     alk_err err = alk_json_text(alk_input_json(r, "topic"), topic, sizeof(topic), &p.topic);
     if (err == ALK_OK && event_id.n > 0) {
         err = alk_json_text(event_id, id, sizeof(id), &p.event_id);

@@ -138,9 +138,8 @@ static alk_err refuse_memory(struct alk_events *e)
     return ALK_E_LIMIT;
 }
 
-static alk_err check(const struct alk_publish *p, struct alk_topic *ret_topic)
+static alk_err check(const struct alk_publish *p)
 {
-    ALK_TRY(alk_topic_parse(p->topic, ret_topic));
     if (p->publisher.n > 0 && !alk_identity_id_is_valid(p->publisher)) {
         return ALK_E_INVALID;
     }
@@ -154,6 +153,56 @@ static alk_err check(const struct alk_publish *p, struct alk_topic *ret_topic)
 static bool is_allowed(const struct alk_publish *p, const struct alk_event_rule *rule)
 {
     return p->has_scope == NULL || alk_event_who_allows(&rule->publish, p->has_scope, p->scope_ctx);
+}
+
+/* Whether what is found out about it holds for the next one as well. */
+static bool has_identity(const struct alk_publish *p)
+{
+    return p->has_scope != NULL && p->who != NULL;
+}
+
+static bool has_passed(const struct alk_event_passed *last, const struct alk_event_rules *rules,
+                       const struct alk_publish *p)
+{
+    return has_identity(p) && p->who == last->who &&
+           alk_event_rules_generation(rules) == last->generation &&
+           alk_span_equal(p->topic, alk_span(last->topic, last->topic_n));
+}
+
+static void note_passed(struct alk_event_passed *last, const struct alk_event_rules *rules,
+                        const struct alk_publish *p, const struct alk_topic *parsed, size_t rule)
+{
+    if (p->who != last->who) {
+        alk_identity_unref(last->who);
+        last->who = alk_identity_ref(p->who);
+    }
+    memcpy(last->topic, p->topic.p, p->topic.n);
+    last->topic_n = (uint8_t)p->topic.n;
+    last->parsed = *parsed;
+    last->generation = alk_event_rules_generation(rules);
+    last->rule = rule;
+}
+
+/* Whether it is a topic, and one that the publisher may publish on: *ret_rule is whose it
+ * is. last: of the loop; NULL: there is none. */
+static alk_err admit(struct alk_event_passed *last, const struct alk_event_rules *rules,
+                     const struct alk_publish *p, struct alk_topic *ret_topic, size_t *ret_rule)
+{
+    if (last != NULL && has_passed(last, rules, p)) {
+        *ret_topic = last->parsed;
+        *ret_rule = last->rule;
+        return check(p);
+    }
+    ALK_TRY(alk_topic_parse(p->topic, ret_topic));
+    ALK_TRY(check(p));
+    *ret_rule = alk_event_rules_find(rules, p->topic, ret_topic);
+    if (!is_allowed(p, alk_event_rules_at(rules, *ret_rule))) {
+        return ALK_E_FORBIDDEN;
+    }
+    if (last != NULL && has_identity(p)) {
+        note_passed(last, rules, p, ret_topic, *ret_rule);
+    }
+    return ALK_OK;
 }
 
 /* Under the lock. ALK_OK: *ret_seq. */
@@ -207,22 +256,33 @@ static alk_err publish_durable(struct alk_events *e, struct alk_events_loop *own
     return ALK_MORE;
 }
 
+/* Read once in a turn of the loop: what is published in one has one time. */
+static uint64_t unix_ms(struct alk_events *e, struct alk_events_loop *own)
+{
+    if (own == NULL) {
+        return e->now_ns(e->now_ctx) / 1000000;
+    }
+    alk_time now = alk_loop_now(own->loop); /* outside a turn another one each time */
+    if (own->read_at != now) {
+        own->read_at = now;
+        own->unix_ms = e->now_ns(e->now_ctx) / 1000000;
+    }
+    return own->unix_ms;
+}
+
 static alk_err publish_with(struct alk_events *e, struct alk_events_loop *own,
                             const struct alk_event_rules *rules, const struct alk_publish *p,
                             alk_events_done_fn *done, void *ctx, uint64_t *ret_seq)
 {
     struct alk_topic parsed;
-    ALK_TRY(check(p, &parsed));
-    size_t at = alk_event_rules_find(rules, p->topic, &parsed);
+    size_t at;
+    ALK_TRY(admit(own == NULL ? NULL : &own->passed, rules, p, &parsed, &at));
     const struct alk_event_rule *rule = alk_event_rules_at(rules, at);
-    if (!is_allowed(p, rule)) {
-        return ALK_E_FORBIDDEN;
-    }
     if (atomic_load_explicit(&e->budget.live, memory_order_relaxed) + p->data.n >
         atomic_load_explicit(&e->memory_max, memory_order_relaxed)) {
         return refuse_memory(e);
     }
-    uint64_t now_ms = e->now_ns(e->now_ctx) / 1000000;
+    uint64_t now_ms = unix_ms(e, own);
     struct alk_event_spec spec = {.topic = p->topic,
                                   .parsed = &parsed,
                                   .data = p->data,

@@ -380,6 +380,11 @@ bool alk_request_has_scope(const struct alk_request *r, const char *scope)
     return alk_rights_have_scope(&r->rights, alk_span_str(scope));
 }
 
+const struct alk_identity *alk_request_who(const struct alk_request *r)
+{
+    return r->rights.who;
+}
+
 bool alk_request_may(const struct alk_request *r, struct alk_span type, struct alk_span name,
                      struct alk_span action, struct alk_span ref)
 {

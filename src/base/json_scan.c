@@ -338,8 +338,9 @@ static inline void pop(struct nest *n)
     n->depth--;
 }
 
-/* p stands behind a value: over the ends of what it was the last of, and over a comma
- * to where the next value may start. Unless depth is down to base then: all is over. */
+/* p stands behind a value, or inside an empty one: over the ends of what it was the last
+ * of, and over a comma to where the next value may start. Unless depth is down to base
+ * then: all is over. */
 static const uint8_t *skip_after(const uint8_t *p, const uint8_t *end, struct nest *n,
                                  unsigned base)
 {
@@ -361,17 +362,16 @@ static const uint8_t *skip_after(const uint8_t *p, const uint8_t *end, struct ne
     return p;
 }
 
-/* p stands on a bracket: into it, or over it when it is empty. */
-static const uint8_t *skip_open(const uint8_t *p, const uint8_t *end, struct nest *n, unsigned base)
+/* p stands on a bracket: to where the first value inside may start, or on the other
+ * bracket when there is none. */
+static const uint8_t *skip_open(const uint8_t *p, const uint8_t *end, struct nest *n,
+                                bool *ret_is_empty)
 {
     bool is_object = *p == '{';
     push(n, is_object);
     p = skip_space(p + 1, end);
-    if (p < end && *p == (is_object ? '}' : ']')) {
-        pop(n);
-        return skip_after(p + 1, end, n, base);
-    }
-    return is_object ? skip_key(p, end) : p;
+    *ret_is_empty = p < end && *p == (is_object ? '}' : ']');
+    return is_object && !*ret_is_empty ? skip_key(p, end) : p;
 }
 
 /* Any value; from stands on it. */
@@ -383,6 +383,7 @@ static __attribute__((noinline)) alk_err scan_any(struct alk_json_scan *s, const
     struct nest n = {0, s->depth};
     uint32_t values = s->values;
     do {
+        bool is_whole = true; /* nothing of the value is left but its end */
         p = skip_space(p, end);
         if (p == end) {
             return ALK_E_MALFORMED;
@@ -395,10 +396,12 @@ static __attribute__((noinline)) alk_err scan_any(struct alk_json_scan *s, const
             if (n.depth == ALK_JSON_SCAN_DEPTH_MAX) {
                 return ALK_E_TOO_BIG;
             }
-            p = skip_open(p, end, &n, s->depth);
+            p = skip_open(p, end, &n, &is_whole);
         } else {
             p = skip_scalar(p, end);
-            p = p == NULL ? NULL : skip_after(p, end, &n, s->depth);
+        }
+        if (p != NULL && is_whole) {
+            p = skip_after(p, end, &n, s->depth);
         }
         if (p == NULL) {
             return ALK_E_MALFORMED;

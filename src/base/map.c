@@ -16,17 +16,31 @@ static uint64_t load_le64(const uint8_t *p)
     return v;
 }
 
-/* The last n bytes of a text, fewer than eight. An empty one may have no address. */
+static uint64_t load_le32(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap32(v);
+#endif
+    return v;
+}
+
+/* The last n bytes of a text, fewer than eight. An empty one may have no address. Reads
+ * that overlap put the same bytes to the same place. */
 static uint64_t load_tail(struct alk_span s, size_t n)
 {
-    uint64_t v = 0;
-    if (n > 0 && s.n >= 8) {
-        return load_le64(s.p + s.n - 8) >> (64 - 8 * n);
+    if (n == 0) {
+        return 0;
     }
-    for (size_t i = 1; i <= n; i++) {
-        v = v << 8 | s.p[s.n - i];
+    const uint8_t *p = s.p + (s.n - n);
+    if (s.n >= 8) {
+        return load_le64(p + n - 8) >> (64 - 8 * n);
     }
-    return v;
+    if (n >= 4) {
+        return load_le32(p) | load_le32(p + n - 4) << (8 * (n - 4));
+    }
+    return p[0] | (uint64_t)p[n / 2] << (8 * (n / 2)) | (uint64_t)p[n - 1] << (8 * (n - 1));
 }
 
 static uint64_t rotl(uint64_t v, unsigned n)

@@ -125,12 +125,10 @@ static bool take_event(struct alk_call_core *c, struct alk_call_event *ret)
 /* False: nothing broke. */
 static bool take_broken(struct alk_call_core *c, struct alk_call_event *ret)
 {
-    struct alk_call_event ev = {.kind = ALK_CALL_BROKEN};
     if (c->tells_dead) {
         c->tells_dead = false;
-        ev.u.broken.err = c->why;
-        ev.u.broken.is_connection = true;
-        *ret = ev;
+        *ret = (struct alk_call_event){.kind = ALK_CALL_BROKEN,
+                                       .u.broken = {.err = c->why, .is_connection = true}};
         return true;
     }
     struct alk_link *l = alk_list_pop(&c->broken);
@@ -138,9 +136,8 @@ static bool take_broken(struct alk_call_core *c, struct alk_call_event *ret)
         return false;
     }
     const struct alk_call_stream *s = ALK_CONTAINER(l, struct alk_call_stream, link);
-    ev.stream = s->id;
-    ev.u.broken.err = s->why;
-    *ret = ev;
+    *ret = (struct alk_call_event){
+        .kind = ALK_CALL_BROKEN, .stream = s->id, .u.broken = {.err = s->why}};
     return true;
 }
 

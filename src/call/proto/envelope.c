@@ -5,27 +5,23 @@
 
 static enum alk_call_type type_of(struct alk_span name)
 {
-    static const struct {
-        enum alk_call_type type;
-        struct alk_span name;
-    } types[] = {
-        {ALK_CALL_TYPE_REQUESTED, {(const uint8_t *)"requested", 9}},
-        {ALK_CALL_TYPE_RESPONDED, {(const uint8_t *)"responded", 9}},
-        {ALK_CALL_TYPE_COMPLETED, {(const uint8_t *)"completed", 9}},
-        {ALK_CALL_TYPE_ERROR, {(const uint8_t *)"error", 5}},
-        {ALK_CALL_TYPE_ABORTED, {(const uint8_t *)"aborted", 7}},
-        {ALK_CALL_TYPE_CREDIT, {(const uint8_t *)"credit", 6}},
-    };
-    if (!alk_span_equal(alk_span_head(name, 5), ALK_LIT("call."))) {
-        return ALK_CALL_TYPE_UNKNOWN;
+    if (alk_span_equal(name, ALK_LIT("call.requested"))) {
+        return ALK_CALL_TYPE_REQUESTED;
     }
-    name = alk_span_tail(name, 5);
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (alk_span_equal(name, types[i].name)) {
-            return types[i].type;
-        }
+    if (alk_span_equal(name, ALK_LIT("call.responded"))) {
+        return ALK_CALL_TYPE_RESPONDED;
     }
-    return ALK_CALL_TYPE_UNKNOWN;
+    if (alk_span_equal(name, ALK_LIT("call.completed"))) {
+        return ALK_CALL_TYPE_COMPLETED;
+    }
+    if (alk_span_equal(name, ALK_LIT("call.error"))) {
+        return ALK_CALL_TYPE_ERROR;
+    }
+    if (alk_span_equal(name, ALK_LIT("call.aborted"))) {
+        return ALK_CALL_TYPE_ABORTED;
+    }
+    return alk_span_equal(name, ALK_LIT("call.credit")) ? ALK_CALL_TYPE_CREDIT
+                                                        : ALK_CALL_TYPE_UNKNOWN;
 }
 
 bool alk_call_id_is_valid(struct alk_span id)

@@ -30,37 +30,67 @@ static void put_number(struct frame *f, uint64_t v)
     (void)alk_buf_put_u64(f->b, v);
 }
 
-/* The inside of the id's JSON string. Most need no escape; those of other programs may
- * hold a quote, and are copied. */
-static struct alk_span escape_id(struct alk_span id, uint8_t room[static 2 * ALK_CALL_ID_MAX])
+static bool needs_escape(uint8_t c)
+{
+    return c == '"' || c == '\\';
+}
+
+/* How many bytes of an id need a backslash: most have none, those of other programs may. */
+static size_t count_escapes(struct alk_span id)
 {
     size_t n = 0;
     if (memchr(id.p, '"', id.n) == NULL && memchr(id.p, '\\', id.n) == NULL) {
-        return id;
+        return 0;
     }
     for (size_t i = 0; i < id.n; i++) {
-        if (id.p[i] == '"' || id.p[i] == '\\') {
-            room[n++] = '\\';
-        }
-        room[n++] = id.p[i];
+        n += needs_escape(id.p[i]);
     }
-    return alk_span(room, n);
+    return n;
+}
+
+static uint8_t *copy(uint8_t *p, struct alk_span s)
+{
+    if (s.n > 0) {
+        memcpy(p, s.p, s.n);
+    }
+    return p + s.n;
+}
+
+static uint8_t *copy_escaped(uint8_t *p, struct alk_span id)
+{
+    for (size_t i = 0; i < id.n; i++) {
+        if (needs_escape(id.p[i])) {
+            *p++ = '\\';
+        }
+        *p++ = id.p[i];
+    }
+    return p;
+}
+
+static void put_id(struct frame *f, struct alk_span id)
+{
+    if (count_escapes(id) > 0) {
+        put_text(f, id);
+        return;
+    }
+    PUT(f, "\"");
+    put(f, id);
+    PUT(f, "\"");
 }
 
 /* Length, type, id, and the payload's opening brace. more: bytes that will follow,
  * so that a large frame makes the buffer grow once. */
 static struct frame begin(struct alk_buf *b, struct alk_span type, struct alk_span id, size_t more)
 {
-    uint8_t room[2 * ALK_CALL_ID_MAX];
     struct frame f = {b, alk_buf_len(b)};
     if (more <= alk_buf_room(b) && FIXED_MAX <= alk_buf_room(b) - more) {
         (void)alk_buf_reserve(b, more + FIXED_MAX);
     }
     PUT(&f, "\0\0\0\0{\"type\":\"call.");
     put(&f, type);
-    PUT(&f, "\",\"id\":\"");
-    put(&f, escape_id(id, room));
-    PUT(&f, "\",\"payload\":{");
+    PUT(&f, "\",\"id\":");
+    put_id(&f, id);
+    PUT(&f, ",\"payload\":{");
     return f;
 }
 
@@ -128,14 +158,6 @@ alk_err alk_call_put_requested(struct alk_buf *b, struct alk_span id,
     return end(&f, body_max);
 }
 
-static uint8_t *copy(uint8_t *p, struct alk_span s)
-{
-    if (s.n > 0) {
-        memcpy(p, s.p, s.n);
-    }
-    return p + s.n;
-}
-
 /* What a node sends most, so it is written in one go. */
 alk_err alk_call_put_responded(struct alk_buf *b, struct alk_span id, struct alk_span output,
                                size_t body_max)
@@ -143,9 +165,8 @@ alk_err alk_call_put_responded(struct alk_buf *b, struct alk_span id, struct alk
     const struct alk_span front = ALK_LIT("{\"type\":\"call.responded\",\"id\":\"");
     const struct alk_span middle = ALK_LIT("\",\"payload\":{\"output\":");
     const struct alk_span back = ALK_LIT("}}");
-    uint8_t room[2 * ALK_CALL_ID_MAX];
-    id = escape_id(id, room);
-    size_t body = front.n + id.n + middle.n + back.n;
+    size_t escapes = count_escapes(id);
+    size_t body = front.n + id.n + escapes + middle.n + back.n;
     if (!alk_add_ok(&body, body, output.n) || body > body_max || body > UINT32_MAX - 4) {
         return ALK_E_TOO_BIG;
     }
@@ -157,7 +178,7 @@ alk_err alk_call_put_responded(struct alk_buf *b, struct alk_span id, struct alk
     }
     write_length(p, body);
     p = copy(p + 4, front);
-    p = copy(p, id);
+    p = escapes > 0 ? copy_escaped(p, id) : copy(p, id);
     p = copy(p, middle);
     p = copy(p, output);
     (void)copy(p, back);

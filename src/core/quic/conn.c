@@ -20,7 +20,7 @@ static void stats(const struct alk_conn *conn, struct alk_conn_stats *ret)
         bool has_rtt = info.min_rtt != UINT64_MAX;
         ret->rtt = has_rtt ? info.smoothed_rtt : 0;
         ret->min_rtt = has_rtt ? info.min_rtt : 0;
-        ret->path_mtu = (uint32_t)ngtcp2_conn_get_path_max_tx_udp_payload_size(c->nc);
+        ret->path_mtu = (uint32_t)alk_qmtu_path(c);
     }
 }
 
@@ -122,16 +122,6 @@ static void set_versions(const struct alk_qconn *c, ngtcp2_settings *s)
     s->original_version = c->original_version;
 }
 
-static void set_mtu(const struct alk_quic *q, ngtcp2_settings *s)
-{
-    if (q->o.mtu == 0) {
-        return; /* 1200, then what path MTU discovery finds, up to 1452 */
-    }
-    s->no_pmtud = 1;
-    s->max_tx_udp_payload_size = q->o.mtu;
-    s->no_tx_udp_payload_size_shaping = 1;
-}
-
 void alk_qconn_settings(struct alk_qconn *c, ngtcp2_settings *ret)
 {
     const struct alk_quic *q = c->q;
@@ -146,7 +136,7 @@ void alk_qconn_settings(struct alk_qconn *c, ngtcp2_settings *ret)
     ret->rand_ctx.native_handle = c->q;
     ret->qlog_write = q->o.qlog == NULL ? NULL : write_qlog;
     set_versions(c, ret);
-    set_mtu(q, ret);
+    alk_qmtu_settings(q, ret);
 }
 
 void alk_qconn_params(struct alk_qconn *c, ngtcp2_transport_params *ret)

@@ -20,11 +20,7 @@ size_t alk_qconn_datagram_max(const struct alk_conn *conn)
         return 0;
     }
     uint64_t peer = ngtcp2_conn_get_remote_transport_params(c->nc)->max_datagram_frame_size;
-    size_t path = ngtcp2_conn_get_path_max_tx_udp_payload_size(c->nc);
-    if (c->mtu_cap != 0 && c->mtu_cap < path) {
-        path = c->mtu_cap;
-    }
-    path -= OVERHEAD;
+    size_t path = alk_qmtu_path(c) - OVERHEAD;
     if (peer <= 5) {
         return 0;
     }

@@ -31,17 +31,18 @@
 #include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
-#define ALK_QOUT_MAX 64          /* stateless packets waiting, per loop */
-#define ALK_QOUT_SIZE 512        /* bytes of one */
-#define ALK_QCLOSE_SIZE 1280     /* a CONNECTION_CLOSE packet */
-#define ALK_QTOMBS_MAX 4096      /* closed connections remembered, per loop */
-#define ALK_QSTREAMS_SPARE 256   /* freed streams kept for reuse, per loop */
-#define ALK_QDGRAMS_MAX 64       /* datagrams waiting to be sent, per connection */
-#define ALK_QSTOPS_MAX 512       /* STOP_SENDING frames noticed in one datagram */
-#define ALK_QVECS 16             /* spans of one stream given to ngtcp2 at once */
-#define ALK_QRETRY_VALID (10 * ALK_SECOND)
-#define ALK_QTOKEN_VALID (3600 * ALK_SECOND)
-#define ALK_QRESETS_BURST 64     /* stateless resets at once */
+#define ALK_QOUT_MAX       64              /* stateless packets waiting, per loop */
+#define ALK_QOUT_SIZE      512             /* bytes of one */
+#define ALK_QCLOSE_SIZE    1280            /* a CONNECTION_CLOSE packet */
+#define ALK_QTOMBS_MAX     4096            /* closed connections remembered, per loop */
+#define ALK_QSTREAMS_SPARE 256             /* freed streams kept for reuse, per loop */
+#define ALK_QDGRAMS_MAX    64              /* datagrams waiting to be sent, per connection */
+#define ALK_QSTOPS_MAX     512             /* STOP_SENDING frames noticed in one datagram */
+#define ALK_QMTU_MAX       ((size_t)16336) /* UDP payload of the largest packets sent */
+#define ALK_QVECS          16              /* spans of one stream given to ngtcp2 at once */
+#define ALK_QRETRY_VALID   (10 * ALK_SECOND)
+#define ALK_QTOKEN_VALID   (3600 * ALK_SECOND)
+#define ALK_QRESETS_BURST  64 /* stateless resets at once */
 
 enum alk_qphase { ALK_Q_LIVE, ALK_Q_CLOSING, ALK_Q_DRAINING, ALK_Q_OVER };
 
@@ -69,13 +70,13 @@ struct alk_qdgram {
 
 struct alk_qstream {
     struct alk_stream base;
-    struct alk_link sendq; /* conn->sendq: has bytes or its end to send */
+    struct alk_link sendq;       /* conn->sendq: has bytes or its end to send */
     struct alk_qstream *next_id; /* in conn->ids */
-    size_t memory;         /* accounted */
-    bool needs_open;       /* ours: the peer has not heard of it yet */
-    bool is_blocked;       /* out of stream credit: waits for extend_max_stream_data */
-    bool is_known;         /* ngtcp2 has a stream of this id */
-    bool is_orphan;        /* its credit belongs to nobody: early data was rejected */
+    size_t memory;               /* accounted */
+    bool needs_open;             /* ours: the peer has not heard of it yet */
+    bool is_blocked;             /* out of stream credit: waits for extend_max_stream_data */
+    bool is_known;               /* ngtcp2 has a stream of this id */
+    bool is_orphan;              /* its credit belongs to nobody: early data was rejected */
 };
 
 struct alk_qstop {
@@ -103,49 +104,50 @@ struct alk_qconn {
     enum alk_qphase phase;
     struct alk_heap_node timer;
     struct alk_link work, all, anon, tomb;
-    struct alk_list dirty;  /* alk_stream.dirty: resets, stops, credit, new data */
-    struct alk_list sendq;  /* alk_qstream.sendq */
+    struct alk_list dirty;    /* alk_stream.dirty: resets, stops, credit, new data */
+    struct alk_list sendq;    /* alk_qstream.sendq */
     struct alk_qstream **ids; /* by ID, chained; owns the array */
     size_t ids_size;          /* a power of two, or 0 */
     struct alk_qdgram *dgram_head, *dgram_tail;
     unsigned dgram_count;
-    size_t turn_left; /* bytes of the send quantum left; 0: not in a turn */
-    size_t mtu_cap;   /* 0: none; the system refused larger packets */
-    size_t memory;    /* of its streams */
-    size_t nc_memory; /* of ngtcp2 */
-    size_t doomed;    /* its part of q->doomed */
+    size_t turn_left;    /* bytes of the send quantum left; 0: not in a turn */
+    size_t mtu_cap;      /* 0: none; the system refused larger packets */
+    size_t mtu_refused;  /* 0: none; a probe that the system did not send */
+    size_t memory;       /* of its streams */
+    size_t nc_memory;    /* of ngtcp2 */
+    size_t doomed;       /* its part of q->doomed */
     alk_time hold_until; /* client: ALK_NEVER: not held */
     alk_time keep_alive; /* ALK_NEVER: none */
     uint64_t bytes_in, bytes_out;
-    uint64_t streams_base; /* stream credit without identity */
-    uint64_t streams_full; /* and with it */
-    uint64_t streams_lent; /* beyond either: alk_qpath_challenged */
+    uint64_t streams_base;                   /* stream credit without identity */
+    uint64_t streams_full;                   /* and with it */
+    uint64_t streams_lent;                   /* beyond either: alk_qpath_challenged */
     uint64_t stream_window_max, conn_window; /* those it was made with */
-    struct alk_buf new_token; /* client: what the server gave */
+    struct alk_buf new_token;                /* client: what the server gave */
     /* Client: in use, that of a first attempt (0: this is it), that a server named. */
     uint32_t version, original_version, offered_version;
     struct alk_qclose close;
     uint8_t *close_packet; /* owns; of the closing period */
     size_t close_packet_n;
-    uint64_t close_seen;   /* packets that came since */
-    bool is_handshaking;   /* counted in q->handshaking */
-    bool is_unproved;      /* counted in host->unproved */
-    bool has_place;        /* counted in host->count */
-    bool is_refused;       /* server: proved, but its address has no place left */
+    uint64_t close_seen; /* packets that came since */
+    bool is_handshaking; /* counted in q->handshaking */
+    bool is_unproved;    /* counted in host->unproved */
+    bool has_place;      /* counted in host->count */
+    bool is_refused;     /* server: proved, but its address has no place left */
     bool is_handshake_done;
-    bool is_released;   /* the hub has let go */
-    bool is_open_raised; /* ALK_CONN_HANDSHAKE has been raised */
-    bool is_conn_blocked; /* out of connection credit: until the next datagram */
-    bool is_held;       /* client: Finished is held back */
-    bool is_session_due; /* server: the TLS session can be dropped */
-    bool is_early;      /* client: has what early data needs */
+    bool is_released;      /* the hub has let go */
+    bool is_open_raised;   /* ALK_CONN_HANDSHAKE has been raised */
+    bool is_conn_blocked;  /* out of connection credit: until the next datagram */
+    bool is_held;          /* client: Finished is held back */
+    bool is_session_due;   /* server: the TLS session can be dropped */
+    bool is_early;         /* client: has what early data needs */
     bool is_version_fixed; /* client: the caller's choice */
     bool has_next_keys;
     bool has_session_news; /* client: ticket or token since the last look */
-    bool wants_credit;  /* open_stream said ALK_FULL */
+    bool wants_credit;     /* open_stream said ALK_FULL */
     bool wants_ping;
     bool wants_new_keys;
-    bool got_reset;     /* a stateless reset came */
+    bool got_reset; /* a stateless reset came */
 };
 
 struct alk_qout {
@@ -159,7 +161,7 @@ struct alk_quic {
     struct alk_quic_options o; /* server and limits inside are the current ones */
     struct alk_quic_limits limits;
     struct alk_quic_stats stats;
-    alk_time now; /* never goes back: ngtcp2 asserts that */
+    alk_time now;          /* never goes back: ngtcp2 asserts that */
     struct alk_map cids;   /* our connection IDs -> alk_qcid */
     struct alk_map tokens; /* peers' stateless reset tokens -> alk_qcid */
     struct alk_map hosts;  /* -> alk_qhost */
@@ -167,15 +169,15 @@ struct alk_quic {
     struct alk_list all, work, tombs;
     struct alk_list anon; /* live ones without identity, oldest first */
     size_t tomb_count;
-    size_t live_count; /* with an ngtcp2_conn, either role */
+    size_t live_count;           /* with an ngtcp2_conn, either role */
     size_t serving, handshaking; /* of those, server's; and unfinished ones of these */
-    size_t memory; /* streams and ngtcp2 */
-    size_t doomed; /* of that, what connections hold that are being shed */
-    struct alk_qstream *spare; /* free list over base.conn */
+    size_t memory;               /* streams and ngtcp2 */
+    size_t doomed;               /* of that, what connections hold that are being shed */
+    struct alk_qstream *spare;   /* free list over base.conn */
     size_t spare_count;
     struct alk_qstop *stops; /* of the datagram that is being read */
     size_t stop_count;
-    bool is_challenged; /* it had a PATH_CHALLENGE */
+    bool is_challenged;   /* it had a PATH_CHALLENGE */
     struct alk_qout *out; /* ring of ALK_QOUT_MAX */
     size_t out_at, out_count;
     /* A packet that could not join its batch. */
@@ -279,6 +281,14 @@ void alk_qconn_unlink(struct alk_qconn *c);
 /* Sets the timer from ngtcp2's expiry. */
 void alk_qconn_arm(struct alk_qconn *c);
 void alk_qconn_timeout(struct alk_qconn *c);
+
+/* mtu.c: how large packets are */
+void alk_qmtu_settings(const struct alk_quic *q, ngtcp2_settings *ret);
+/* UDP payload that the path is known to carry. */
+size_t alk_qmtu_path(const struct alk_qconn *c);
+/* Room for the first packet of a batch: more than the path is known to carry when a
+ * probe may go out now. */
+size_t alk_qmtu_offer(const struct alk_qconn *c);
 
 /* callbacks.c */
 extern const ngtcp2_callbacks alk_qcallbacks_server, alk_qcallbacks_client;

@@ -4,10 +4,10 @@
 #include "base/ct.h"
 #include "base/mem.h"
 
-#define KIB ((uint64_t)1024)
-#define MIB (KIB * KIB)
-#define WINDOW_MAX ((uint64_t)1 << 40)
-#define STREAMS_MAX ((uint64_t)1 << 32)
+#define KIB           ((uint64_t)1024)
+#define MIB           (KIB * KIB)
+#define WINDOW_MAX    ((uint64_t)1 << 40)
+#define STREAMS_MAX   ((uint64_t)1 << 32)
 #define CIDS_PER_CONN 16 /* more than ngtcp2 ever keeps for one connection */
 
 static uint64_t or_default(uint64_t value, uint64_t fallback)
@@ -99,7 +99,7 @@ alk_err alk_quic_new(const struct alk_quic_options *options, alk_time now, struc
     q->resets_at = now;
     fill_limits(&q->limits, &options->limits);
     init_maps(q);
-    q->odd_size = options->mtu > NGTCP2_MAX_UDP_PAYLOAD_SIZE ? options->mtu : 2048;
+    q->odd_size = options->mtu > ALK_QMTU_MAX ? options->mtu : ALK_QMTU_MAX;
     q->odd.buf = alk_alloc(q->mem, q->odd_size);
     q->out = alk_zalloc(q->mem, ALK_QOUT_MAX, sizeof *q->out);
     q->stops = alk_zalloc(q->mem, ALK_QSTOPS_MAX, sizeof *q->stops);

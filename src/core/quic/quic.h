@@ -17,32 +17,32 @@
 #include "core/conn.h"
 #include "core/tls/session.h"
 
-#define ALK_QUIC_CID_LEN 16
-#define ALK_QUIC_BATCH ((size_t)65536) /* bytes of one GSO batch */
+#define ALK_QUIC_CID_LEN        16
+#define ALK_QUIC_BATCH ((size_t)65507) /* bytes of one GSO batch: UDP over IPv4 has no more */
 #define ALK_QUIC_BATCH_SEGMENTS 64
 /* Of limits whose 0 means the default. */
-#define ALK_QUIC_RETRY_ALWAYS SIZE_MAX
-#define ALK_QUIC_RESETS_NONE UINT64_MAX
+#define ALK_QUIC_RETRY_ALWAYS   SIZE_MAX
+#define ALK_QUIC_RESETS_NONE    UINT64_MAX
 
 /* Changed by a reload; new connections use the new values. 0: the default. */
 struct alk_quic_limits {
-    size_t connections;           /* established, per loop */
-    size_t connections_per_ip;    /* of a proved address (IPv6 /64), per loop; from half as
+    size_t connections;         /* established, per loop */
+    size_t connections_per_ip;  /* of a proved address (IPv6 /64), per loop; from half as
                                    * many unproved ones on Retry is asked */
-    size_t handshakes;            /* unfinished, per loop */
-    size_t retry_above;           /* unfinished handshakes from which Retry is asked, or
+    size_t handshakes;          /* unfinished, per loop */
+    size_t retry_above;         /* unfinished handshakes from which Retry is asked, or
                                    * ALK_QUIC_RETRY_ALWAYS */
-    uint64_t resets_per_second;   /* stateless resets, or ALK_QUIC_RESETS_NONE */
+    uint64_t resets_per_second; /* stateless resets, or ALK_QUIC_RESETS_NONE */
     alk_time handshake_timeout;
     alk_time idle_timeout;
-    alk_time keep_alive;          /* ALK_NEVER: none (servers) */
-    uint64_t streams;             /* concurrent, per connection, opened by the peer */
+    alk_time keep_alive; /* ALK_NEVER: none (servers) */
+    uint64_t streams;    /* concurrent, per connection, opened by the peer */
     uint64_t streams_without_identity;
-    uint64_t stream_window;       /* initial; autotuned up to the maximum */
-    uint64_t stream_window_max;   /* at most half of the connection's */
-    uint64_t conn_window;         /* from the start: limits.memory_per_connection */
-    size_t datagram_max;          /* 0: 65535; 1: no datagrams */
-    size_t memory;                /* all buffers of this loop; shed above */
+    uint64_t stream_window;     /* initial; autotuned up to the maximum */
+    uint64_t stream_window_max; /* at most half of the connection's */
+    uint64_t conn_window;       /* from the start: limits.memory_per_connection */
+    size_t datagram_max;        /* 0: 65535; 1: no datagrams */
+    size_t memory;              /* all buffers of this loop; shed above */
 };
 
 struct alk_quic_options {
@@ -55,9 +55,10 @@ struct alk_quic_options {
     struct alk_tls_server *server; /* NULL: client only */
     struct alk_tls_loop *tls_loop; /* borrowed */
     struct alk_quic_limits limits;
-    size_t mtu;                    /* fixed UDP payload size (tests); 0: PMTUD from 1200 */
-    uint32_t prefer_version;       /* server: 0: QUIC v1 before v2 */
-    bool no_gso;                   /* one packet per batch */
+    size_t mtu;              /* fixed UDP payload size (tests); 0: what the path carries,
+                                    * found by probes, from 1200 to 16336 */
+    uint32_t prefer_version; /* server: 0: QUIC v1 before v2 */
+    bool no_gso;             /* one packet per batch */
     /* qlog of each connection; NULL: none. write with is_end closes it. */
     void (*qlog)(void *ctx, struct alk_conn *conn, struct alk_span data, bool is_end);
     void *qlog_ctx;
@@ -103,10 +104,10 @@ uint8_t alk_quic_owner(const struct alk_quic *q, struct alk_span datagram);
 struct alk_quic_batch {
     struct alk_addr local, remote;
     uint8_t ecn;
-    size_t segment; /* all packets but the last have this size */
-    size_t n;       /* bytes in buf */
+    size_t segment;  /* all packets but the last have this size */
+    size_t n;        /* bytes in buf */
     uint64_t serial; /* of the connection; 0: none. For alk_quic_too_big */
-    uint8_t *buf;   /* the caller's, ALK_QUIC_BATCH bytes */
+    uint8_t *buf;    /* the caller's, ALK_QUIC_BATCH bytes */
 };
 /* Makes the next batch to send; false: nothing to send now. Call until false, or
  * until the socket is full (then keep the batch and call again later). */
@@ -132,7 +133,7 @@ struct alk_quic_connect {
     const struct alk_handler *handler;
     void *service_state;
     struct alk_span session;
-    uint32_t version; /* 0: QUIC v1 */
+    uint32_t version;                            /* 0: QUIC v1 */
     void (*keylog)(void *ctx, const char *line); /* NSS format; NULL: none. Until released */
     void *keylog_ctx;
     bool hold_finished; /* race: do not send Finished before alk_quic_release_finished */

@@ -79,9 +79,8 @@ static ngtcp2_ssize put_stream(struct alk_qconn *c, struct packet *k)
         offered += vec[i].len;
     }
     uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_MORE | (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0u);
-    ngtcp2_ssize n =
-        ngtcp2_conn_writev_stream(c->nc, &k->ps.path, &k->pi, k->p, k->size, &taken, flags,
-                                  (int64_t)s->base.id, vec, count, c->q->now);
+    ngtcp2_ssize n = ngtcp2_conn_writev_stream(c->nc, &k->ps.path, &k->pi, k->p, k->size, &taken,
+                                               flags, (int64_t)s->base.id, vec, count, c->q->now);
     if (taken >= 0) {
         after_write(c, s, (size_t)taken, fin && (size_t)taken == offered);
     }
@@ -117,16 +116,10 @@ static ngtcp2_ssize write_packet(struct alk_qconn *c, struct packet *k)
 
 /* --- turns -------------------------------------------------------------------------- */
 
-static size_t path_max(const struct alk_qconn *c)
-{
-    size_t max = ngtcp2_conn_get_path_max_tx_udp_payload_size(c->nc);
-    return c->mtu_cap != 0 && c->mtu_cap < max ? c->mtu_cap : max;
-}
-
 static void begin_turn(struct alk_qconn *c)
 {
     size_t quantum = ngtcp2_conn_get_send_quantum(c->nc);
-    size_t least = path_max(c);
+    size_t least = alk_qmtu_path(c);
     c->turn_left = quantum < least ? least : quantum;
     if (c->wants_ping) {
         /* ngtcp2 has no call for it: a keep-alive that is due at once is a PING. */
@@ -208,8 +201,7 @@ enum turn { TURN_GOES_ON, TURN_OVER, TURN_IDLE };
 /* Fills ret with packets of c. *ret_n bytes, 0: none. */
 static enum turn fill_batch(struct alk_qconn *c, struct alk_quic_batch *ret, size_t *ret_n)
 {
-    size_t max = c->mtu_cap != 0 ? c->mtu_cap : ngtcp2_conn_get_max_tx_udp_payload_size(c->nc);
-    size_t usual = path_max(c);
+    size_t usual = alk_qmtu_path(c);
     size_t room = c->turn_left < ALK_QUIC_BATCH ? c->turn_left : ALK_QUIC_BATCH;
     unsigned most = c->q->o.no_gso ? 1 : ALK_QUIC_BATCH_SEGMENTS;
     struct packet first;
@@ -221,7 +213,7 @@ static enum turn fill_batch(struct alk_qconn *c, struct alk_quic_batch *ret, siz
     for (unsigned i = 0; i < most && (i == 0 || room - at >= usual); i++) {
         struct packet k = {.p = ret->buf + at};
         ngtcp2_path_storage_zero(&k.ps);
-        k.size = ALK_QUIC_BATCH - at >= max && (i == 0 || room - at >= max) ? max : usual;
+        k.size = i == 0 ? alk_qmtu_offer(c) : usual;
         ngtcp2_ssize n = write_packet(c, &k);
         if (n < 0) {
             alk_qconn_failed(c, (int)n);
@@ -314,19 +306,4 @@ bool alk_quic_send(struct alk_quic *q, alk_time now, struct alk_quic_batch *ret)
         }
     }
     return false;
-}
-
-void alk_quic_too_big(struct alk_quic *q, const struct alk_quic_batch *batch)
-{
-    struct alk_conn *conn = batch->serial == 0 ? NULL : alk_hub_find(q->o.hub, batch->serial);
-    if (conn == NULL || conn->ops != &alk_qconn_ops) {
-        return;
-    }
-    struct alk_qconn *c = alk_qconn(conn);
-    if (c->q != q || c->phase != ALK_Q_LIVE ||
-        batch->segment > ngtcp2_conn_get_path_max_tx_udp_payload_size(c->nc)) {
-        return; /* a probe: ngtcp2 takes its loss for the answer */
-    }
-    c->mtu_cap = NGTCP2_MAX_UDP_PAYLOAD_SIZE;
-    alk_qconn_mark(c);
 }

@@ -285,6 +285,11 @@ static void drain(struct sim_node *node)
         has_more = alk_hub_run(&node->hub);
         while (alk_quic_send(node->q, node->world->now, &b)) {
             check_batch(node, &b);
+            if (node->interface != 0 && b.segment > node->interface) {
+                node->oversize++;
+                alk_quic_too_big(node->q, &b);
+                continue;
+            }
             for (size_t at = 0; at < b.n; at += b.segment) {
                 size_t left = b.n - at;
                 send_segment(node, &b, b.buf + at, left < b.segment ? left : b.segment);

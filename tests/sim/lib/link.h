@@ -15,30 +15,31 @@
 
 #include "core/quic/quic.h"
 
-#define SIM_NODES_MAX 8
+#define SIM_NODES_MAX   8
 #define SIM_PACKETS_MAX 65536 /* on the wire at once; more are lost */
-#define SIM_START (1000 * ALK_SECOND)
+#define SIM_START       (1000 * ALK_SECOND)
 
 /* What the link does to packets, both ways. Zero: nothing. Shares are of a million. */
 struct sim_net {
     uint32_t loss, dup, reorder, corrupt;
-    alk_time delay;         /* one way; 0: 1 ms */
-    alk_time jitter;        /* added at random, keeping the order */
-    alk_time reorder_delay; /* of those that are reordered; 0: 3 times the delay */
-    uint64_t rate;          /* bytes per second and direction; 0: no limit */
-    alk_time queue;         /* longest wait for the rate; 0: 100 ms */
-    size_t mtu;             /* UDP payload that passes; 0: 1500 */
+    alk_time delay;              /* one way; 0: 1 ms */
+    alk_time jitter;             /* added at random, keeping the order */
+    alk_time reorder_delay;      /* of those that are reordered; 0: 3 times the delay */
+    uint64_t rate;               /* bytes per second and direction; 0: no limit */
+    alk_time queue;              /* longest wait for the rate; 0: 100 ms */
+    size_t mtu;                  /* UDP payload that passes; 0: 1500 */
     alk_time hole_from, hole_to; /* nothing passes meanwhile */
 };
 
 struct sim_node {
     struct sim_world *world;
     struct alk_hub hub;
-    struct alk_quic *q;          /* NULL: down */
+    struct alk_quic *q; /* NULL: down */
     struct alk_quic_options options;
     struct alk_addr addr, addr2; /* addr2: after a migration; family 0: none */
     struct alk_addr seen_as;     /* behind a NAT; family 0: not */
     struct alk_tls_loop *tls_loop;
+    size_t interface;                             /* EMSGSIZE for larger datagrams; 0: none */
     uint64_t batches, segments, oversize, uneven; /* uneven: broke the rules of GSO */
     size_t largest_batch;
 };

@@ -51,7 +51,7 @@ static void a_network_may_refuse_offload_at_any_time(void **state)
 
 struct probes {
     struct pair *p;
-    size_t larger;
+    size_t larger, count;
 };
 static bool look_at_sizes(void *ctx, struct sim_node *from, struct sim_node *to, uint8_t *data,
                           size_t *n)
@@ -80,6 +80,35 @@ static void the_path_is_probed_for_larger_packets(void **state)
     assert_in_range(stats.path_mtu, 1400, 1452);
     assert_true(stats.rtt >= 10 * ALK_MS && stats.rtt < 40 * ALK_MS);
     assert_true(stats.bytes_out > 4 << 20);
+    pair_close(p);
+    pair_free(p);
+}
+
+static bool count_servers(void *ctx, struct sim_node *from, struct sim_node *to, uint8_t *data,
+                          size_t *n)
+{
+    struct probes *x = ctx;
+    (void)to;
+    (void)data;
+    (void)n;
+    x->count += from == x->p->s;
+    return true;
+}
+
+static void an_answer_carries_its_acknowledgement(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(NULL);
+    struct probes x = {.p = p};
+    pair_connect(p);
+    (void)sim_run(&p->w, 5 * ALK_SECOND, NULL, NULL);
+    p->w.tap = count_servers;
+    p->w.tap_ctx = &x;
+    for (unsigned i = 0; i < 20; i++) {
+        pair_exchange(p, SIM_ECHO, 100);
+        (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+    }
+    assert_in_range(x.count, 20, 65); /* 80 when each acknowledgement is a packet */
     pair_close(p);
     pair_free(p);
 }
@@ -228,6 +257,7 @@ int main(void)
         cmocka_unit_test(without_offload_a_batch_is_a_packet),
         cmocka_unit_test(a_network_may_refuse_offload_at_any_time),
         cmocka_unit_test(the_path_is_probed_for_larger_packets),
+        cmocka_unit_test(an_answer_carries_its_acknowledgement),
         cmocka_unit_test(congestion_marks_are_sent),
         cmocka_unit_test(time_never_goes_back),
         cmocka_unit_test(a_hello_in_two_pieces_in_the_wrong_order),

@@ -122,6 +122,15 @@ static void set_versions(const struct alk_qconn *c, ngtcp2_settings *s)
     s->original_version = c->original_version;
 }
 
+/* Ack-eliciting packets after which an acknowledgement is due. It rides with an answer
+ * only if it is due by then, and costs a packet of its own, an eighth of a round trip
+ * later, if not. So a server, which answers, takes one; a client takes the two that
+ * [RFC 9000 §13.2.2] recommends to save the way up, of which a loopback has plenty. */
+static size_t ack_after(const struct alk_qconn *c)
+{
+    return c->base.is_server || alk_addr_is_loopback(&c->base.remote) ? 1 : 2;
+}
+
 void alk_qconn_settings(struct alk_qconn *c, ngtcp2_settings *ret)
 {
     const struct alk_quic *q = c->q;
@@ -137,6 +146,7 @@ void alk_qconn_settings(struct alk_qconn *c, ngtcp2_settings *ret)
     ret->qlog_write = q->o.qlog == NULL ? NULL : write_qlog;
     set_versions(c, ret);
     alk_qmtu_settings(q, ret);
+    ret->ack_thresh = ack_after(c);
 }
 
 void alk_qconn_params(struct alk_qconn *c, ngtcp2_transport_params *ret)

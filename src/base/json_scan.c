@@ -722,28 +722,13 @@ bool alk_json_key_decodes_to(const struct alk_json_key *key, struct alk_span nam
     return decoded_equal(key->raw, name, false);
 }
 
-/* The rest of alk_json_text. */
-static __attribute__((noinline)) alk_err decode_text(struct alk_span inside, uint8_t *dst,
-                                                     size_t dst_size, struct alk_span *ret)
+alk_err alk_json_decode(struct alk_span raw, uint8_t *dst, size_t dst_size, struct alk_span *ret)
 {
     size_t n = 0;
-    if (!decode(inside, dst, dst_size, &n)) {
+    if (!decode(alk_span(raw.p + 1, raw.n - 2), dst, dst_size, &n)) {
         return ALK_E_TOO_BIG;
     }
     *ret = alk_span(dst, n);
-    return ALK_OK;
-}
-
-alk_err alk_json_text(struct alk_span raw, uint8_t *dst, size_t dst_size, struct alk_span *ret)
-{
-    if (!alk_json_is_string(raw)) {
-        return ALK_E_INVALID;
-    }
-    struct alk_span inside = alk_span(raw.p + 1, raw.n - 2);
-    if (memchr(inside.p, '\\', inside.n) != NULL) {
-        return decode_text(inside, dst, dst_size, ret);
-    }
-    *ret = inside;
     return ALK_OK;
 }
 

@@ -78,11 +78,24 @@ static inline bool alk_json_is_object(struct alk_span raw)
 {
     return raw.n >= 2 && raw.p[0] == '{';
 }
+/* The rest of alk_json_text: something in the string is escaped. */
+ALK_NODISCARD alk_err alk_json_decode(struct alk_span raw, uint8_t *dst, size_t dst_size,
+                                      struct alk_span *ret);
 /* The text of a string, decoded: borrows from raw when nothing in it is escaped, else
  * from dst, where it never takes more than raw.n - 2 bytes. ALK_E_INVALID: not a
  * string. ALK_E_TOO_BIG: dst is too small. */
-ALK_NODISCARD alk_err alk_json_text(struct alk_span raw, uint8_t *dst, size_t dst_size,
-                                    struct alk_span *ret);
+ALK_NODISCARD static inline alk_err alk_json_text(struct alk_span raw, uint8_t *dst,
+                                                  size_t dst_size, struct alk_span *ret)
+{
+    if (!alk_json_is_string(raw)) {
+        return ALK_E_INVALID;
+    }
+    if (memchr(raw.p, '\\', raw.n) != NULL) {
+        return alk_json_decode(raw, dst, dst_size, ret);
+    }
+    *ret = alk_span(raw.p + 1, raw.n - 2);
+    return ALK_OK;
+}
 /* How many bytes at the front may stand in a JSON string as they are: ASCII without
  * controls, DEL, `"` and `\`. */
 size_t alk_json_plain(struct alk_span s);

@@ -141,7 +141,10 @@ static void siphash_has_the_known_values(void **state)
         uint64_t want;
     } rows[] = {
         {0, UINT64_C(0xabac0158050fc4dc)},  {1, UINT64_C(0xc9f49bf37d57ca93)},
-        {7, UINT64_C(0xd3927d989bb11140)},  {8, UINT64_C(0x369095118d299a8e)},
+        {2, UINT64_C(0x82cb9b024dc7d44d)},  {3, UINT64_C(0x8bf80ab8e7ddf7fb)},
+        {4, UINT64_C(0xcf75576088d38328)},  {5, UINT64_C(0xdef9d52f49533b67)},
+        {6, UINT64_C(0xc50d2b50c59f22a7)},  {7, UINT64_C(0xd3927d989bb11140)},
+        {8, UINT64_C(0x369095118d299a8e)},  {9, UINT64_C(0x25a48eb36c063de4)},
         {15, UINT64_C(0xd320d86d2a519956)}, {63, UINT64_C(0x9d199062b7bbb3a8)},
     };
     const uint64_t seed[2] = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
@@ -150,7 +153,11 @@ static void siphash_has_the_known_values(void **state)
         in[i] = (uint8_t)i;
     }
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_true(alk_siphash(seed, alk_span(in, rows[i].n)) == rows[i].want);
+        uint8_t *exact = malloc(rows[i].n > 0 ? rows[i].n : 1);
+        assert_non_null(exact);
+        memcpy(exact, in, rows[i].n);
+        assert_true(alk_siphash(seed, alk_span(exact, rows[i].n)) == rows[i].want);
+        free(exact);
     }
 }
 

@@ -4,8 +4,13 @@
 #include "base/blocks.h"
 #include "base/mem.h"
 
-/* Digits of ALK_EVENT_SEQ_MAX. */
-#define SEQ_DIGITS 16
+/* As many as ALK_EVENT_SEQ_MAX has digits. */
+#define SEQ_ROOM   "                "
+#define SEQ_DIGITS (sizeof(SEQ_ROOM) - 1)
+
+/* What stands between them is shorter than 96. */
+_Static_assert(ALK_TOPIC_MAX + ALK_ID_MAX + SEQ_DIGITS + ALK_DIGITS_MAX + 96 <= ALK_EVENT_HEAD_MAX,
+               "the longest front of an event");
 
 struct pen {
     uint8_t *base;
@@ -27,36 +32,51 @@ static void put_number(struct pen *w, uint64_t v)
     put(w, alk_span(room + sizeof(room) - n, n));
 }
 
+alk_err alk_event_head_make(struct alk_span topic, const struct alk_topic *parsed,
+                            struct alk_span publisher, uint64_t time_ms, struct alk_event_head *ret)
+{
+    struct pen w = {.base = ret->text};
+    if (publisher.n > ALK_ID_MAX) {
+        return ALK_E_TOO_BIG;
+    }
+    ret->parsed = *parsed;
+    ret->bit = alk_event_bit(alk_topic_token(topic, parsed, 0));
+    ret->time_ms = time_ms;
+    put(&w, ALK_LIT("{\"topic\":\""));
+    ret->topic_at = (uint16_t)w.n;
+    put(&w, topic);
+    put(&w, ALK_LIT("\",\"seq\":"));
+    ret->seq_at = (uint16_t)w.n;
+    put(&w, ALK_LIT(SEQ_ROOM ",\"time\":"));
+    put_number(&w, time_ms);
+    put(&w, publisher.n > 0 ? ALK_LIT(",\"publisher\":\"") : ALK_LIT(",\"publisher\":null"));
+    ret->publisher_at = (uint16_t)w.n;
+    ret->publisher_n = (uint16_t)publisher.n;
+    put(&w, publisher);
+    put(&w, publisher.n > 0 ? ALK_LIT("\",\"data\":") : ALK_LIT(",\"data\":"));
+    ret->n = (uint16_t)w.n;
+    return ALK_OK;
+}
+
 static void put_text(struct alk_event *ev, struct pen *w, const struct alk_event_spec *spec)
 {
-    put(w, ALK_LIT("{\"topic\":\""));
-    ev->topic_at = (uint32_t)w->n;
-    put(w, spec->topic);
-    put(w, ALK_LIT("\",\"seq\":"));
-    ev->seq_at = (uint32_t)w->n;
-    w->n += SEQ_DIGITS;
-    put(w, ALK_LIT(",\"time\":"));
-    put_number(w, spec->time_ms);
-    if (spec->publisher.n > 0) {
-        put(w, ALK_LIT(",\"publisher\":\""));
-        put(w, spec->publisher);
-        put(w, ALK_LIT("\",\"data\":"));
-    } else {
-        put(w, ALK_LIT(",\"publisher\":null,\"data\":"));
-    }
-    ev->data_at = (uint32_t)w->n;
-    ev->data_n = (uint32_t)spec->data.n;
+    const struct alk_event_head *head = spec->head;
+    put(w, alk_span(head->text, head->n));
     put(w, spec->data);
     put(w, ALK_LIT("}"));
+    ev->topic_at = head->topic_at;
+    ev->seq_at = head->seq_at;
+    ev->data_at = head->n;
+    ev->data_n = (uint32_t)spec->data.n;
     ev->text = alk_span(w->base, w->n);
 }
 
-/* What the store needs and the text has not, behind it. */
+/* What the store needs beside the text: behind it what that has not. */
 static void fill_wait(struct alk_event *ev, struct pen *w, const struct alk_event_spec *spec)
 {
     struct alk_event_wait *wait = ev->wait;
+    struct alk_span publisher = alk_event_head_publisher(spec->head);
     size_t at = w->n;
-    put(w, spec->publisher);
     put(w, spec->event_id);
     put(w, spec->stream);
     const uint8_t *texts = w->base + at;
@@ -64,10 +84,10 @@ static void fill_wait(struct alk_event *ev, struct pen *w, const struct alk_even
         .event = ev,
         .entry = {.topic = alk_event_topic(ev),
                   .data = alk_event_data(ev),
-                  .publisher = alk_span(texts, spec->publisher.n),
-                  .event_id = alk_span(texts + spec->publisher.n, spec->event_id.n),
-                  .stream = alk_span(texts + spec->publisher.n + spec->event_id.n, spec->stream.n),
-                  .time_ms = spec->time_ms}};
+                  .publisher = alk_span(w->base + spec->head->publisher_at, publisher.n),
+                  .event_id = alk_span(texts, spec->event_id.n),
+                  .stream = alk_span(texts + spec->event_id.n, spec->stream.n),
+                  .time_ms = spec->head->time_ms}};
 }
 
 struct alk_event *alk_event_new(struct alk_event_budget *budget, struct alk_blocks *blocks,
@@ -76,17 +96,18 @@ struct alk_event *alk_event_new(struct alk_event_budget *budget, struct alk_bloc
     size_t links = budget->loops * sizeof(struct alk_event *);
     size_t head = sizeof(struct alk_event) + links;
     size_t wait = spec->is_durable ? sizeof(struct alk_event_wait) : 0;
-    size_t text = sizeof("{'topic':'','seq':,'time':,'publisher':'','data':}") + SEQ_DIGITS +
-                  ALK_DIGITS_MAX + spec->topic.n + spec->publisher.n + spec->data.n;
-    size_t size = head + wait + text +
-                  (wait == 0 ? 0 : spec->publisher.n + spec->event_id.n + spec->stream.n);
+    size_t text = spec->head->n + spec->data.n + sizeof("}");
+    size_t size = head + wait + text + (wait == 0 ? 0 : spec->event_id.n + spec->stream.n);
     struct alk_event *ev = alk_blocks_take(blocks, budget->mem, size);
     if (ev == NULL) {
         return NULL;
     }
     uint8_t *block = (uint8_t *)ev;
-    *ev = (struct alk_event){
-        .budget = budget, .size = size, .parsed = *spec->parsed, .is_durable = spec->is_durable};
+    *ev = (struct alk_event){.budget = budget,
+                             .size = size,
+                             .bit = spec->head->bit,
+                             .parsed = spec->head->parsed,
+                             .is_durable = spec->is_durable};
     atomic_init(&ev->refs, 1);
     memset(ev->next, 0, links);
     struct pen w = {.base = block + head + wait};

@@ -9,6 +9,7 @@
 #ifndef ALK_OPS_EVENT_H
 #define ALK_OPS_EVENT_H
 
+#include "alknet/auth.h"
 #include "core/store/event_store.h"
 #include "ops/topic.h"
 
@@ -19,6 +20,19 @@
 #define ALK_EVENT_DATA_MAX (((size_t)1 << 20) - 4096)
 /* Numbers stay below 2^53, so that every JSON reader keeps them. */
 #define ALK_EVENT_SEQ_MAX  (((uint64_t)1 << 53) - 1)
+
+/* Bytes of an event's text before its data. */
+#define ALK_EVENT_HEAD_MAX 512
+
+/* The front of an event's text, up to its data; the number is not there yet. All that one
+ * publisher says on one topic within a millisecond begins like this. */
+struct alk_event_head {
+    struct alk_topic parsed;                                 /* the topic's tokens */
+    uint64_t bit;                                            /* alk_event_bit of the first */
+    uint64_t time_ms;                                        /* unix */
+    uint16_t n, topic_at, seq_at, publisher_at, publisher_n; /* in text */
+    uint8_t text[ALK_EVENT_HEAD_MAX];
+};
 
 /* Bytes of all events that live; the hub's. */
 struct alk_event_budget {
@@ -50,6 +64,7 @@ struct alk_event {
     uint64_t generation; /* of the rules that `rule` is an index into */
     uint32_t rule;
     uint32_t topic_at, data_at, seq_at, data_n; /* in text */
+    uint64_t bit;                               /* alk_event_bit of the topic's first token */
     struct alk_topic parsed;
     bool is_durable;
     struct alk_span text;
@@ -58,15 +73,26 @@ struct alk_event {
 };
 
 struct alk_event_spec {
-    struct alk_span topic;
-    const struct alk_topic *parsed; /* the topic's tokens */
-    struct alk_span data;           /* JSON text, at most ALK_EVENT_DATA_MAX */
-    struct alk_span publisher;      /* an identity's id; empty: null */
-    struct alk_span event_id;       /* empty: none */
-    struct alk_span stream;         /* of a durable one */
-    uint64_t time_ms;               /* unix */
-    bool is_durable;                /* with a struct alk_event_wait */
+    const struct alk_event_head *head;
+    struct alk_span data;     /* JSON text, at most ALK_EVENT_DATA_MAX */
+    struct alk_span event_id; /* empty: none */
+    struct alk_span stream;   /* of a durable one */
+    bool is_durable;          /* with a struct alk_event_wait */
 };
+
+/* topic: a valid one, `parsed`. publisher: an identity's id; empty: null. ALK_E_TOO_BIG:
+ * one that no identity has. */
+ALK_NODISCARD alk_err alk_event_head_make(struct alk_span topic, const struct alk_topic *parsed,
+                                          struct alk_span publisher, uint64_t time_ms,
+                                          struct alk_event_head *ret);
+static inline struct alk_span alk_event_head_topic(const struct alk_event_head *head)
+{
+    return alk_span(head->text + head->topic_at, head->parsed.end[head->parsed.count - 1]);
+}
+static inline struct alk_span alk_event_head_publisher(const struct alk_event_head *head)
+{
+    return alk_span(head->text + head->publisher_at, head->publisher_n);
+}
 
 /* One reference; NULL without memory. The memory is one of the loop's blocks; NULL: of
  * the heap. */

@@ -31,10 +31,8 @@ struct alk_event_queue {
  * same publisher. True as long as the rules are those of `generation`; an identity never
  * changes, and one whose rights do is replaced by another. */
 struct alk_event_passed {
-    uint8_t topic[ALK_TOPIC_MAX];
-    uint8_t topic_n; /* 0: nothing yet */
-    struct alk_topic parsed;
-    uint64_t generation;
+    struct alk_event_head head;
+    uint64_t generation; /* 0: nothing is remembered */
     size_t rule;
     const struct alk_identity *who; /* a reference */
 };

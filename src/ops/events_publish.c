@@ -12,12 +12,11 @@
 static void link_event(struct alk_events *e, struct alk_event *ev,
                        const struct alk_events_loop *own)
 {
-    uint64_t bit = alk_event_bit(alk_topic_token(alk_event_topic(ev), &ev->parsed, 0));
     e->last = ev->seq;
     e->published++;
     for (unsigned i = 0; i < e->budget.loops; i++) {
         struct alk_events_loop *l = e->loops[i];
-        if (l == NULL || (l->mask & bit) == 0) {
+        if (l == NULL || (l->mask & ev->bit) == 0) {
             continue;
         }
         alk_event_queue_push(&l->inbox, alk_event_ref(ev), i);
@@ -138,11 +137,9 @@ static alk_err refuse_memory(struct alk_events *e)
     return ALK_E_LIMIT;
 }
 
+/* What differs from one event of a burst to the next. */
 static alk_err check(const struct alk_publish *p)
 {
-    if (p->publisher.n > 0 && !alk_identity_id_is_valid(p->publisher)) {
-        return ALK_E_INVALID;
-    }
     if (p->event_id.n > 0 && alk_span_find(p->event_id, 0) < p->event_id.n) {
         return ALK_E_INVALID;
     }
@@ -166,43 +163,44 @@ static bool has_passed(const struct alk_event_passed *last, const struct alk_eve
 {
     return has_identity(p) && p->who == last->who &&
            alk_event_rules_generation(rules) == last->generation &&
-           alk_span_equal(p->topic, alk_span(last->topic, last->topic_n));
+           alk_span_equal(p->topic, alk_event_head_topic(&last->head)) &&
+           alk_span_equal(p->publisher, alk_event_head_publisher(&last->head));
 }
 
 static void note_passed(struct alk_event_passed *last, const struct alk_event_rules *rules,
-                        const struct alk_publish *p, const struct alk_topic *parsed, size_t rule)
+                        const struct alk_publish *p, size_t rule)
 {
-    if (p->who != last->who) {
-        alk_identity_unref(last->who);
-        last->who = alk_identity_ref(p->who);
-    }
-    memcpy(last->topic, p->topic.p, p->topic.n);
-    last->topic_n = (uint8_t)p->topic.n;
-    last->parsed = *parsed;
+    const struct alk_identity *before = last->who;
+    last->who = has_identity(p) ? alk_identity_ref(p->who) : NULL;
+    alk_identity_unref(before);
     last->generation = alk_event_rules_generation(rules);
     last->rule = rule;
 }
 
-/* Whether it is a topic, and one that the publisher may publish on: *ret_rule is whose it
- * is. last: of the loop; NULL: there is none. */
+/* Whether it may be published: *last says whose rule it falls under and how its text
+ * begins. */
 static alk_err admit(struct alk_event_passed *last, const struct alk_event_rules *rules,
-                     const struct alk_publish *p, struct alk_topic *ret_topic, size_t *ret_rule)
+                     const struct alk_publish *p, uint64_t now_ms)
 {
-    if (last != NULL && has_passed(last, rules, p)) {
-        *ret_topic = last->parsed;
-        *ret_rule = last->rule;
-        return check(p);
+    struct alk_topic parsed;
+    if (has_passed(last, rules, p)) {
+        ALK_TRY(check(p));
+        parsed = last->head.parsed;
+        return last->head.time_ms == now_ms
+                   ? ALK_OK
+                   : alk_event_head_make(p->topic, &parsed, p->publisher, now_ms, &last->head);
     }
-    ALK_TRY(alk_topic_parse(p->topic, ret_topic));
+    ALK_TRY(alk_topic_parse(p->topic, &parsed));
+    if (p->publisher.n > 0 && !alk_identity_id_is_valid(p->publisher)) {
+        return ALK_E_INVALID;
+    }
     ALK_TRY(check(p));
-    *ret_rule = alk_event_rules_find(rules, p->topic, ret_topic);
-    if (!is_allowed(p, alk_event_rules_at(rules, *ret_rule))) {
+    size_t rule = alk_event_rules_find(rules, p->topic, &parsed);
+    if (!is_allowed(p, alk_event_rules_at(rules, rule))) {
         return ALK_E_FORBIDDEN;
     }
-    if (last != NULL && has_identity(p)) {
-        note_passed(last, rules, p, ret_topic, *ret_rule);
-    }
-    return ALK_OK;
+    note_passed(last, rules, p, rule);
+    return alk_event_head_make(p->topic, &parsed, p->publisher, now_ms, &last->head);
 }
 
 /* Under the lock. ALK_OK: *ret_seq. */
@@ -270,37 +268,31 @@ static uint64_t unix_ms(struct alk_events *e, struct alk_events_loop *own)
     return own->unix_ms;
 }
 
-static alk_err publish_with(struct alk_events *e, struct alk_events_loop *own,
-                            const struct alk_event_rules *rules, const struct alk_publish *p,
-                            alk_events_done_fn *done, void *ctx, uint64_t *ret_seq)
+/* What was admitted: `way` says how. */
+static alk_err publish_admitted(struct alk_events *e, struct alk_events_loop *own,
+                                const struct alk_event_passed *way,
+                                const struct alk_event_rule *rule, const struct alk_publish *p,
+                                alk_events_done_fn *done, void *ctx, uint64_t *ret_seq)
 {
-    struct alk_topic parsed;
-    size_t at;
-    ALK_TRY(admit(own == NULL ? NULL : &own->passed, rules, p, &parsed, &at));
-    const struct alk_event_rule *rule = alk_event_rules_at(rules, at);
+    struct alk_event_spec spec = {.head = &way->head,
+                                  .data = p->data,
+                                  .event_id = p->event_id,
+                                  .stream = rule->match,
+                                  .is_durable = rule->is_durable};
+    struct alk_blocks *blocks = own == NULL ? NULL : alk_loop_blocks(own->loop);
     if (atomic_load_explicit(&e->budget.live, memory_order_relaxed) + p->data.n >
         atomic_load_explicit(&e->memory_max, memory_order_relaxed)) {
         return refuse_memory(e);
     }
-    uint64_t now_ms = unix_ms(e, own);
-    struct alk_event_spec spec = {.topic = p->topic,
-                                  .parsed = &parsed,
-                                  .data = p->data,
-                                  .publisher = p->publisher,
-                                  .event_id = p->event_id,
-                                  .stream = rule->match,
-                                  .time_ms = now_ms,
-                                  .is_durable = rule->is_durable};
-    struct alk_blocks *blocks = own == NULL ? NULL : alk_loop_blocks(own->loop);
     struct alk_event *ev = alk_event_new(&e->budget, blocks, &spec);
     if (ev == NULL) {
         return ALK_E_NOMEM;
     }
-    ev->generation = alk_event_rules_generation(rules);
-    ev->rule = (uint32_t)at;
+    ev->generation = way->generation;
+    ev->rule = (uint32_t)way->rule;
     alk_events_lock(e);
     alk_err err = rule->is_durable ? publish_durable(e, own, ev, done, ctx)
-                                   : publish_now(e, own, p, ev, now_ms, ret_seq);
+                                   : publish_now(e, own, p, ev, way->head.time_ms, ret_seq);
     bool has_mail = own != NULL && own->inbox.first != NULL;
     alk_events_unlock(e);
     if (has_mail) {
@@ -309,6 +301,23 @@ static alk_err publish_with(struct alk_events *e, struct alk_events_loop *own,
     if (err != ALK_MORE) {
         alk_event_unref_to(ev, blocks);
     }
+    return err;
+}
+
+static alk_err publish_with(struct alk_events *e, struct alk_events_loop *own,
+                            const struct alk_event_rules *rules, const struct alk_publish *p,
+                            alk_events_done_fn *done, void *ctx, uint64_t *ret_seq)
+{
+    struct alk_event_passed once; /* without a loop; not zeroed: the text in it is large */
+    once.who = NULL;
+    once.generation = 0;
+    struct alk_event_passed *way = own == NULL ? &once : &own->passed;
+    alk_err err = admit(way, rules, p, unix_ms(e, own));
+    if (err == ALK_OK) {
+        const struct alk_event_rule *rule = alk_event_rules_at(rules, way->rule);
+        err = publish_admitted(e, own, way, rule, p, done, ctx, ret_seq);
+    }
+    alk_identity_unref(once.who);
     return err;
 }
 

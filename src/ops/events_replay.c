@@ -41,14 +41,13 @@ static alk_err row(void *ctx, const struct alk_event_record *record)
 {
     struct alk_event_replay *r = ctx;
     struct alk_topic parsed;
-    struct alk_event_spec spec = {.topic = record->topic,
-                                  .parsed = &parsed,
-                                  .data = record->data,
-                                  .publisher = record->publisher,
-                                  .time_ms = record->time_ms};
+    struct alk_event_head head;
+    struct alk_event_spec spec = {.head = &head, .data = record->data};
     /* What cannot be an event was not written by us. */
     if (alk_topic_parse(record->topic, &parsed) != ALK_OK || record->data.n > ALK_EVENT_DATA_MAX ||
-        record->seq > ALK_EVENT_SEQ_MAX) {
+        record->seq > ALK_EVENT_SEQ_MAX ||
+        alk_event_head_make(record->topic, &parsed, record->publisher, record->time_ms, &head) !=
+            ALK_OK) {
         return ALK_E_DB;
     }
     struct alk_event *ev = alk_event_new(&r->sub->loop->hub->budget, NULL, &spec);

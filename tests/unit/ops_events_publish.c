@@ -176,21 +176,17 @@ static void in_a_turn(void *arg)
     check_err(publish(t->w, t->p, "x"), ALK_OK);
 }
 
-struct times {
-    uint64_t ms[4];
+/* The texts of events as they come. */
+struct texts {
+    char text[4][256];
     size_t n;
 };
 
-static alk_err note_time(void *ctx, struct alk_span json)
+static alk_err note_text(void *ctx, struct alk_span json)
 {
-    struct times *t = ctx;
-    struct alk_span rest = json;
-    while (rest.n > 0 && !alk_span_starts(rest, ALK_LIT("\"time\":"))) {
-        rest = alk_span_tail(rest, 1);
-    }
-    rest = alk_span_tail(rest, 7);
+    struct texts *t = ctx;
     assert_in_range(t->n, 0, 3);
-    assert_true(alk_span_u64(alk_span_cut(&rest, ','), UINT64_MAX, &t->ms[t->n++]));
+    assert_true(alk_span_cstr(json, t->text[t->n++], sizeof t->text[0]));
     return ALK_OK;
 }
 
@@ -213,34 +209,106 @@ static bool every_scope(void *ctx, const char *scope)
     return scope != NULL;
 }
 
+static const struct alk_event_sink text_sink = {
+    .event = note_text, .ended = no_end, .caller = no_caller, .has_scope = every_scope};
+
+static struct alk_event_sub *hear(struct events_world *w, struct texts *texts)
+{
+    static const struct alk_span all = {(const uint8_t *)">", 1};
+    struct alk_event_sub *sub = NULL;
+    struct alk_event_listen o = {
+        .loop = w->loop, .patterns = &all, .count = 1, .sink = &text_sink, .ctx = texts};
+    check_err(alk_events_subscribe(w->hub, &o, &sub), ALK_OK);
+    return sub;
+}
+
+static uint64_t time_in(const char *text)
+{
+    const char *at = strstr(text, "\"time\":");
+    uint64_t ms = 0;
+    assert_non_null(at);
+    assert_true(alk_span_u64(alk_span(at + 7, strcspn(at + 7, ",")), UINT64_MAX, &ms));
+    return ms;
+}
+
 static void events_of_one_turn_have_one_time(void **state)
 {
-    static const struct alk_event_sink sink = {
-        .event = note_time, .ended = no_end, .caller = no_caller, .has_scope = every_scope};
-    static const struct alk_span all = {(const uint8_t *)">", 1};
     struct events_world w;
     struct publisher a = somebody("a", "events:publish");
-    struct times times = {.n = 0};
-    struct alk_event_sub *sub = NULL;
+    struct texts texts = {.n = 0};
     struct turn turn = {&w, &a};
     (void)state;
     events_world_init(&w, NULL, NULL);
     uint64_t begin = atomic_load(&w.now_ns) / ALK_MS;
-    struct alk_event_listen o = {
-        .loop = w.loop, .patterns = &all, .count = 1, .sink = &sink, .ctx = &times};
-    check_err(alk_events_subscribe(w.hub, &o, &sub), ALK_OK);
+    struct alk_event_sub *sub = hear(&w, &texts);
     for (unsigned i = 0; i < 2; i++) {
         check_err(alk_post(w.loop, in_a_turn, &turn), ALK_OK);
         events_run(&w);
     }
-    assert_int_equal(times.n, 4);
-    assert_int_equal(times.ms[0], begin);
-    assert_int_equal(times.ms[1], begin);
-    assert_int_equal(times.ms[2], begin + 5);
-    assert_int_equal(times.ms[3], begin + 5);
+    assert_int_equal(texts.n, 4);
+    assert_int_equal(time_in(texts.text[0]), begin);
+    assert_int_equal(time_in(texts.text[1]), begin);
+    assert_int_equal(time_in(texts.text[2]), begin + 5);
+    assert_int_equal(time_in(texts.text[3]), begin + 5);
     alk_event_sub_cancel(sub);
     events_world_fini(&w);
     alk_identity_unref(a.identity);
+}
+
+static void each_event_names_its_own_publisher(void **state)
+{
+    static const char *const names[] = {"one", "two", "two", ""};
+    struct events_world w;
+    struct publisher a = somebody("a", "events:publish");
+    struct texts texts = {.n = 0};
+    uint64_t seq = 0;
+    (void)state;
+    events_world_init(&w, NULL, NULL);
+    struct alk_event_sub *sub = hear(&w, &texts);
+    for (size_t i = 0; i < 4; i++) {
+        struct alk_publish p = {.topic = ALK_LIT("x"),
+                                .data = ALK_LIT("1"),
+                                .publisher = alk_span_str(names[i]),
+                                .has_scope = has_scope,
+                                .scope_ctx = &a,
+                                .who = a.identity};
+        check_err(alk_events_publish(w.hub, w.loop, &p, NULL, NULL, &seq), ALK_OK);
+    }
+    events_run(&w);
+    assert_int_equal(texts.n, 4);
+    assert_non_null(strstr(texts.text[0], ",\"publisher\":\"one\",\"data\":1}"));
+    assert_non_null(strstr(texts.text[1], ",\"publisher\":\"two\",\"data\":1}"));
+    assert_non_null(strstr(texts.text[2], ",\"publisher\":\"two\",\"data\":1}"));
+    assert_non_null(strstr(texts.text[3], ",\"publisher\":null,\"data\":1}"));
+    alk_event_sub_cancel(sub);
+    events_world_fini(&w);
+    alk_identity_unref(a.identity);
+}
+
+/* --- the front of the text ------------------------------------------------------------ */
+
+static void the_longest_front_fits_and_no_longer_one_is_made(void **state)
+{
+    uint8_t topic[ALK_TOPIC_MAX], id[ALK_ID_MAX + 1];
+    struct alk_span name = alk_span(topic, sizeof topic);
+    struct alk_topic parsed;
+    struct alk_event_head head;
+    (void)state;
+    memset(topic, 't', sizeof topic);
+    memset(id, 'p', sizeof id);
+    check_err(alk_topic_parse(name, &parsed), ALK_OK);
+    check_err(alk_event_head_make(name, &parsed, alk_span(id, sizeof id), UINT64_MAX, &head),
+              ALK_E_TOO_BIG);
+    struct alk_span longest = alk_span(id, ALK_ID_MAX);
+    check_err(alk_event_head_make(name, &parsed, longest, UINT64_MAX, &head), ALK_OK);
+    assert_in_range(head.n, ALK_TOPIC_MAX + ALK_ID_MAX, ALK_EVENT_HEAD_MAX);
+    assert_true(alk_span_equal(alk_event_head_topic(&head), name));
+    assert_true(alk_span_equal(alk_event_head_publisher(&head), longest));
+    struct alk_span text = alk_span(head.text, head.n);
+    assert_true(alk_span_ends(text, ALK_LIT("\",\"data\":")));
+    check_err(alk_event_head_make(name, &parsed, (struct alk_span){0}, 0, &head), ALK_OK);
+    text = alk_span(head.text, head.n);
+    assert_true(alk_span_ends(text, ALK_LIT(",\"time\":0,\"publisher\":null,\"data\":")));
 }
 
 int main(void)
@@ -252,6 +320,8 @@ int main(void)
         cmocka_unit_test(new_rules_count_from_the_next_event_on),
         cmocka_unit_test(what_is_wrong_beside_the_topic_is_refused_each_time),
         cmocka_unit_test(events_of_one_turn_have_one_time),
+        cmocka_unit_test(each_event_names_its_own_publisher),
+        cmocka_unit_test(the_longest_front_fits_and_no_longer_one_is_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

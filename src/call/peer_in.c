@@ -37,8 +37,8 @@ static void finish(struct alk_peer_request *pr)
     if (pr->is_resolving) {
         return;
     }
-    free_texts(pr);
-    if (pr->token != NULL) {
+    if (pr->token_n > 0) { /* without a credential nothing is copied */
+        free_texts(pr);
         alk_free_secret(peer->mem, pr->token, pr->token_n);
     }
     alk_blocks_give(alk_loop_blocks(peer->loop), peer->mem, pr, sizeof(*pr));

@@ -230,6 +230,8 @@ static bool keep_going(void *ctx)
         if (r->client == NULL && m->started < 5000 &&
             sim_request_start(r, &m->p->client, SIM_ECHO, 64) == ALK_OK) {
             m->started++;
+        } else if (r->stream == NULL) {
+            r->client = NULL; /* no credit yet: again when something has come */
         }
     }
     return m->done == 5000;

@@ -176,6 +176,209 @@ static void large_packets_need_no_offload(void **state)
     pair_free(p);
 }
 
+/* --- paths that get smaller ---------------------------------------------------------- */
+
+/* Past the first cap, and any look. */
+#define CAP_TIME (11 * ALK_SECOND)
+
+/* Two seconds of no progress at the most, and what the rest takes in small packets. */
+#define NOTICED (3 * ALK_SECOND)
+
+static void a_path_that_gets_smaller_is_noticed(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t from, to;
+        enum sim_op op;
+    } paths[] = {
+        {1452, 1232, SIM_GET}, {1452, 1232, SIM_PUT},  {8848, 1452, SIM_GET},
+        {8848, 1452, SIM_PUT}, {8848, 1200, SIM_ECHO}, {16336, 1452, SIM_GET},
+    };
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        struct pair *p = pair_on(paths[i].from);
+        struct sim_request r = {.size = 0};
+        p->w.net.rate = 20000000;
+        pair_exchange(p, SIM_ECHO, 4 << 20);
+        struct alk_conn *sender = paths[i].op == SIM_GET ? p->server.conn : p->client.conn;
+        assert_int_equal(path_mtu(sender), paths[i].from);
+        check_err(sim_request_start(&r, &p->client, paths[i].op, 4 << 20), ALK_OK);
+        (void)sim_run(&p->w, 50 * ALK_MS, NULL, NULL);
+        assert_false(r.is_done);
+        p->w.net.mtu = paths[i].to;
+        assert_true(sim_run(&p->w, NOTICED, sim_request_is_done, &r));
+        assert_true(r.is_right);
+        assert_int_equal(path_mtu(sender), 1200);
+        pair_close(p);
+        pair_free(p);
+    }
+}
+
+/* Their acknowledgements keep ngtcp2's timer from running out. */
+static void small_packets_that_pass_do_not_hide_it(void **state)
+{
+    (void)state;
+    struct pair *p = pair_on(1452);
+    struct sim_request r = {.size = 0};
+    p->w.net.rate = 20000000;
+    pair_exchange(p, SIM_GET, 4 << 20);
+    check_err(sim_request_start(&r, &p->client, SIM_PUT, 4 << 20), ALK_OK);
+    (void)sim_run(&p->w, 50 * ALK_MS, NULL, NULL);
+    p->w.net.mtu = 1232;
+    for (unsigned i = 0; i < 100 && !r.is_done; i++) {
+        pair_exchange(p, SIM_ECHO, 100);
+        (void)sim_run(&p->w, 20 * ALK_MS, sim_request_is_done, &r);
+    }
+    assert_true(r.is_right);
+    pair_close(p);
+    pair_free(p);
+}
+
+static void a_path_that_grows_again_is_used_again(void **state)
+{
+    (void)state;
+    struct pair *p = pair_on(1452);
+    pair_exchange(p, SIM_GET, 4 << 20);
+    p->w.net.mtu = 1232;
+    pair_exchange(p, SIM_GET, 4 << 20);
+    assert_int_equal(path_mtu(p->server.conn), 1200);
+    p->w.net.mtu = 1452;
+    (void)sim_run(&p->w, CAP_TIME, NULL, NULL);
+    pair_exchange(p, SIM_GET, 4 << 20);
+    assert_int_equal(path_mtu(p->server.conn), 1452);
+    pair_close(p);
+    pair_free(p);
+}
+
+/* Larger ones are tried after 10, 40, 160 and 640 seconds, and cost each time what
+ * the first time cost. */
+static void a_path_that_stays_small_is_disturbed_ever_more_rarely(void **state)
+{
+    (void)state;
+    struct pair *p = pair_on(1452);
+    pair_exchange(p, SIM_GET, 4 << 20);
+    p->w.net.mtu = 1200;
+    p->w.net.rate = 100000;
+    alk_time from = p->w.now;
+    pair_exchange(p, SIM_GET, 8 << 20); /* 84 s at this rate */
+    assert_true(p->w.now - from < 120 * ALK_SECOND);
+    assert_int_equal(path_mtu(p->server.conn), 1200);
+    pair_close(p);
+    pair_free(p);
+}
+
+static void an_outage_is_mistaken_for_it_only_for_a_while(void **state)
+{
+    (void)state;
+    struct pair *p = pair_on(8848);
+    struct sim_request r = {.size = 0};
+    p->w.net.rate = 20000000;
+    pair_exchange(p, SIM_GET, 4 << 20);
+    check_err(sim_request_start(&r, &p->client, SIM_GET, 4 << 20), ALK_OK);
+    (void)sim_run(&p->w, 50 * ALK_MS, NULL, NULL);
+    p->w.net.hole_from = p->w.now;
+    p->w.net.hole_to = p->w.now + 4 * ALK_SECOND;
+    assert_true(sim_run(&p->w, 20 * ALK_SECOND, sim_request_is_done, &r));
+    assert_true(r.is_right);
+    (void)sim_run(&p->w, CAP_TIME, NULL, NULL);
+    pair_exchange(p, SIM_GET, 1 << 20);
+    assert_int_equal(path_mtu(p->server.conn), 8848);
+    pair_close(p);
+    pair_free(p);
+}
+
+/* Behind a NAT a new path has the old one's ID, and ngtcp2 takes its size over. */
+static void a_rebinding_to_a_smaller_path_is_noticed(void **state)
+{
+    (void)state;
+    struct pair *p = pair_on(8848);
+    struct sim_request r = {.size = 0};
+    p->w.net.rate = 20000000;
+    pair_exchange(p, SIM_ECHO, 4 << 20);
+    check_err(sim_request_start(&r, &p->client, SIM_ECHO, 4 << 20), ALK_OK);
+    (void)sim_run(&p->w, 50 * ALK_MS, NULL, NULL);
+    p->w.net.mtu = 1452;
+    sim_rebind(p->c, true);
+    assert_true(sim_run(&p->w, 2 * NOTICED, sim_request_is_done, &r));
+    assert_true(r.is_right);
+    pair_close(p);
+    pair_free(p);
+}
+
+/* A new local address is a new path with a new ID: it starts at 1200 again. */
+static void a_migration_to_a_smaller_path_starts_anew(void **state)
+{
+    (void)state;
+    struct pair *p = pair_on(8848);
+    pair_exchange(p, SIM_ECHO, 4 << 20);
+    assert_int_equal(path_mtu(p->server.conn), 8848);
+    p->w.net.mtu = 1372;
+    p->c->addr2 = p->c->addr;
+    p->c->addr2.ip[2]++;
+    check_err(alk_quic_migrate(p->client.conn, &p->c->addr2, p->w.now), ALK_OK);
+    alk_time from = p->w.now;
+    pair_exchange(p, SIM_ECHO, 1 << 20);
+    assert_true(p->w.now - from < ALK_SECOND);
+    (void)sim_run(&p->w, 5 * ALK_SECOND, NULL, NULL);
+    pair_exchange(p, SIM_ECHO, 1000);
+    assert_int_equal(path_mtu(p->server.conn), 1372);
+    assert_int_equal(path_mtu(p->client.conn), 1372);
+    pair_close(p);
+    pair_free(p);
+}
+
+static void an_interface_that_shrinks_is_noticed_at_once(void **state)
+{
+    (void)state;
+    struct pair *p = pair_on(1452);
+    pair_exchange(p, SIM_GET, 4 << 20);
+    p->s->interface = 1232;
+    alk_time from = p->w.now;
+    pair_exchange(p, SIM_GET, 1 << 20);
+    assert_true(p->w.now - from < ALK_SECOND);
+    assert_in_range(p->s->oversize, 1, 2);
+    assert_int_equal(path_mtu(p->server.conn), 1200);
+    pair_close(p);
+    pair_free(p);
+}
+
+/* --- datagrams ------------------------------------------------------------------------- */
+
+static void datagrams_that_do_not_come_through_get_smaller(void **state)
+{
+    (void)state;
+    static const uint8_t data[16336];
+    struct pair *p = pair_on(8848);
+    pair_exchange(p, SIM_ECHO, 4 << 20);
+    size_t max = alk_conn_datagram_max(p->client.conn);
+    assert_in_range(max, 8700, 8848);
+    check_err(alk_conn_datagram(p->client.conn, alk_span(data, max)), ALK_OK);
+    check_err(alk_conn_datagram(p->client.conn, alk_span(data, max + 1)), ALK_E_TOO_BIG);
+    p->w.net.mtu = 1452;
+    for (unsigned i = 0; i < 400 && alk_conn_datagram_max(p->client.conn) == max; i++) {
+        check_err(alk_conn_datagram(p->client.conn, alk_span(data, max)), ALK_OK);
+        (void)sim_run(&p->w, 50 * ALK_MS, NULL, NULL);
+    }
+    assert_in_range(alk_conn_datagram_max(p->client.conn), 1100, 1200);
+    pair_close(p);
+    pair_free(p);
+}
+
+static void waiting_datagrams_are_bounded_in_bytes_too(void **state)
+{
+    (void)state;
+    static const uint8_t data[16000];
+    struct pair *p = pair_on(65507);
+    pair_exchange(p, SIM_ECHO, 8 << 20);
+    for (unsigned i = 0; i < 64; i++) {
+        check_err(alk_conn_datagram(p->client.conn, alk_span(data, sizeof data)), ALK_OK);
+    }
+    struct alk_conn_stats stats = {.struct_size = sizeof stats};
+    alk_conn_stats(p->client.conn, &stats);
+    assert_int_equal(stats.datagrams_dropped, 64 - 128 * 1024 / sizeof data);
+    pair_close(p);
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +388,16 @@ int main(void)
         cmocka_unit_test(a_probe_that_the_system_refuses_is_not_repeated),
         cmocka_unit_test(an_interface_of_a_tunnel_is_found_as_its_path_is),
         cmocka_unit_test(large_packets_need_no_offload),
+        cmocka_unit_test(a_path_that_gets_smaller_is_noticed),
+        cmocka_unit_test(small_packets_that_pass_do_not_hide_it),
+        cmocka_unit_test(a_path_that_grows_again_is_used_again),
+        cmocka_unit_test(a_path_that_stays_small_is_disturbed_ever_more_rarely),
+        cmocka_unit_test(an_outage_is_mistaken_for_it_only_for_a_while),
+        cmocka_unit_test(a_rebinding_to_a_smaller_path_is_noticed),
+        cmocka_unit_test(a_migration_to_a_smaller_path_starts_anew),
+        cmocka_unit_test(an_interface_that_shrinks_is_noticed_at_once),
+        cmocka_unit_test(datagrams_that_do_not_come_through_get_smaller),
+        cmocka_unit_test(waiting_datagrams_are_bounded_in_bytes_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

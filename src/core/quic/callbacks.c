@@ -325,6 +325,15 @@ static int recv_datagram(ngtcp2_conn *nc, uint32_t flags, const uint8_t *data, s
     return 0;
 }
 
+/* id: whether it was a large one */
+static int acked_datagram(ngtcp2_conn *nc, uint64_t id, void *user)
+{
+    struct alk_qconn *c = user;
+    (void)nc;
+    c->mtu.dgrams = id != 0 ? 0 : c->mtu.dgrams;
+    return 0;
+}
+
 /* --- IDs, paths, keys -------------------------------------------------------------- */
 
 static int new_cid(ngtcp2_conn *nc, ngtcp2_cid *cid, uint8_t *token, size_t n, void *user)
@@ -384,7 +393,6 @@ static int path_validated(ngtcp2_conn *nc, uint32_t flags, const ngtcp2_path *pa
         return 0;
     }
     c->q->stats.migrations++;
-    c->mtu_cap = 0;
     alk_qpath_adopt(c, path);
     if (c->base.is_server && (flags & NGTCP2_PATH_VALIDATION_FLAG_NEW_TOKEN) != 0) {
         give_new_token(c);
@@ -416,7 +424,8 @@ static int update_key(ngtcp2_conn *nc, uint8_t *rx_secret, uint8_t *tx_secret,
     .extend_max_stream_data = more_stream_data, .dcid_status = dcid_status,                        \
     .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,                             \
     .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,                         \
-    .recv_datagram = recv_datagram, .get_path_challenge_data = path_challenge,                     \
+    .ack_datagram = acked_datagram, .recv_datagram = recv_datagram,                                \
+    .get_path_challenge_data = path_challenge,                                                     \
     .version_negotiation = ngtcp2_crypto_version_negotiation_cb
 
 const ngtcp2_callbacks alk_qcallbacks_server = {

@@ -7,6 +7,11 @@
  * what a packet spends before a datagram's first byte. */
 #define OVERHEAD ((size_t)(1 + NGTCP2_MAX_CIDLEN + 4 + 16 + 1 + 4))
 
+bool alk_qdgram_is_large(size_t n)
+{
+    return n > NGTCP2_MAX_UDP_PAYLOAD_SIZE - OVERHEAD;
+}
+
 static bool can(const struct alk_qconn *c)
 {
     return c->phase == ALK_Q_LIVE && !c->close.is_pending &&
@@ -35,6 +40,7 @@ void alk_qconn_dgram_pop(struct alk_qconn *c)
         c->dgram_tail = NULL;
     }
     c->dgram_count--;
+    c->dgram_bytes -= d->n;
     alk_free(c->q->mem, d);
 }
 
@@ -59,7 +65,7 @@ alk_err alk_qconn_datagram(struct alk_conn *conn, struct alk_span data)
         return ALK_E_TOO_BIG;
     }
     struct alk_qdgram *d = NULL;
-    if (c->dgram_count < ALK_QDGRAMS_MAX) {
+    if (c->dgram_count < ALK_QDGRAMS_MAX && c->dgram_bytes + data.n <= ALK_QDGRAM_BYTES_MAX) {
         d = alk_alloc(c->q->mem, sizeof *d + data.n);
     }
     if (d == NULL) {
@@ -78,6 +84,7 @@ alk_err alk_qconn_datagram(struct alk_conn *conn, struct alk_span data)
     }
     c->dgram_tail = d;
     c->dgram_count++;
+    c->dgram_bytes += d->n;
     alk_qconn_mark(c);
     return ALK_OK;
 }

@@ -31,18 +31,19 @@
 #include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
-#define ALK_QOUT_MAX       64              /* stateless packets waiting, per loop */
-#define ALK_QOUT_SIZE      512             /* bytes of one */
-#define ALK_QCLOSE_SIZE    1280            /* a CONNECTION_CLOSE packet */
-#define ALK_QTOMBS_MAX     4096            /* closed connections remembered, per loop */
-#define ALK_QSTREAMS_SPARE 256             /* freed streams kept for reuse, per loop */
-#define ALK_QDGRAMS_MAX    64              /* datagrams waiting to be sent, per connection */
-#define ALK_QSTOPS_MAX     512             /* STOP_SENDING frames noticed in one datagram */
-#define ALK_QMTU_MAX       ((size_t)16336) /* UDP payload of the largest packets sent */
-#define ALK_QVECS          16              /* spans of one stream given to ngtcp2 at once */
-#define ALK_QRETRY_VALID   (10 * ALK_SECOND)
-#define ALK_QTOKEN_VALID   (3600 * ALK_SECOND)
-#define ALK_QRESETS_BURST  64 /* stateless resets at once */
+#define ALK_QOUT_MAX         64                   /* stateless packets waiting, per loop */
+#define ALK_QOUT_SIZE        512                  /* bytes of one */
+#define ALK_QCLOSE_SIZE      1280                 /* a CONNECTION_CLOSE packet */
+#define ALK_QTOMBS_MAX       4096                 /* closed connections remembered, per loop */
+#define ALK_QSTREAMS_SPARE   256                  /* freed streams kept for reuse, per loop */
+#define ALK_QDGRAMS_MAX      64                   /* datagrams waiting to be sent, per connection */
+#define ALK_QDGRAM_BYTES_MAX ((size_t)128 * 1024) /* and their bytes */
+#define ALK_QSTOPS_MAX       512                  /* STOP_SENDING frames noticed in one datagram */
+#define ALK_QMTU_MAX         ((size_t)16336)      /* UDP payload of the largest packets sent */
+#define ALK_QVECS            16                   /* spans of one stream given to ngtcp2 at once */
+#define ALK_QRETRY_VALID     (10 * ALK_SECOND)
+#define ALK_QTOKEN_VALID     (3600 * ALK_SECOND)
+#define ALK_QRESETS_BURST    64 /* stateless resets at once */
 
 enum alk_qphase { ALK_Q_LIVE, ALK_Q_CLOSING, ALK_Q_DRAINING, ALK_Q_OVER };
 
@@ -83,6 +84,22 @@ struct alk_qstop {
     uint64_t id, code;
 };
 
+/* What is known of the path's size, beside what ngtcp2 knows. */
+struct alk_qmtu {
+    size_t cap;         /* 0: none; larger packets do not come through, or are refused */
+    alk_time cap_until; /* when they are tried again */
+    unsigned caps;      /* there have been, on this path */
+    size_t refused;     /* 0: none; a probe that the system did not send */
+    /* A stream with bytes in flight, how far it was acknowledged then, and when that
+     * was; since 0: none. */
+    uint64_t id, acked;
+    alk_time since;
+    alk_time look_at; /* at its progress, next */
+    /* Large datagrams sent since one was acknowledged, and when the first of them was. */
+    unsigned dgrams;
+    alk_time dgrams_since;
+};
+
 /* Why and how a connection ends. */
 struct alk_qclose {
     bool is_pending; /* the packet is still to be written */
@@ -110,9 +127,9 @@ struct alk_qconn {
     size_t ids_size;          /* a power of two, or 0 */
     struct alk_qdgram *dgram_head, *dgram_tail;
     unsigned dgram_count;
-    size_t turn_left;    /* bytes of the send quantum left; 0: not in a turn */
-    size_t mtu_cap;      /* 0: none; the system refused larger packets */
-    size_t mtu_refused;  /* 0: none; a probe that the system did not send */
+    size_t dgram_bytes;
+    size_t turn_left; /* bytes of the send quantum left; 0: not in a turn */
+    struct alk_qmtu mtu;
     size_t memory;       /* of its streams */
     size_t nc_memory;    /* of ngtcp2 */
     size_t doomed;       /* its part of q->doomed */
@@ -286,6 +303,10 @@ void alk_qconn_timeout(struct alk_qconn *c);
 void alk_qmtu_settings(const struct alk_quic *q, ngtcp2_settings *ret);
 /* UDP payload that the path is known to carry. */
 size_t alk_qmtu_path(const struct alk_qconn *c);
+/* At the begin of a turn: has the path become smaller? */
+void alk_qmtu_watch(struct alk_qconn *c);
+/* A datagram in a packet of more than 1200 bytes was sent. */
+void alk_qmtu_dgram_sent(struct alk_qconn *c);
 /* Room for the first packet of a batch: more than the path is known to carry when a
  * probe may go out now. */
 size_t alk_qmtu_offer(const struct alk_qconn *c);
@@ -327,6 +348,8 @@ void alk_qids_fini(struct alk_qconn *c);
 alk_err alk_qconn_datagram(struct alk_conn *conn, struct alk_span data);
 size_t alk_qconn_datagram_max(const struct alk_conn *conn);
 void alk_qconn_dgrams_clear(struct alk_qconn *c);
+/* Whether it takes a packet of more than 1200 bytes, or nearly. */
+bool alk_qdgram_is_large(size_t n);
 void alk_qconn_dgram_pop(struct alk_qconn *c);
 
 /* close.c */

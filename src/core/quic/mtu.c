@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* How large packets are. A path is taken to carry 1200 bytes; more than that only
- * when a probe of ngtcp2's came through [RFC 9000 §14.3]. */
+ * when a probe of ngtcp2's came through [RFC 9000 §14.3].
+ *
+ * ngtcp2 1.11 never takes back what it has found. When the path comes to carry less
+ * it loses and repeats the same large packets until the connection is idle. So we
+ * look for streams and datagrams that do not get on, and cap the size for a while. */
 #include "core/quic/internal.h"
 
 #define IPV6_UDP 48u /* bytes of both headers */
@@ -19,6 +23,7 @@ static const uint16_t probes[] = {
     1390 - IPV6_UDP,  /* other tunnels */
     1280 - IPV6_UDP,  /* the least that IPv6 allows */
 };
+#define BASE     ((size_t)NGTCP2_MAX_UDP_PAYLOAD_SIZE)
 #define ETHERNET ((size_t)(1500 - IPV6_UDP))
 
 void alk_qmtu_settings(const struct alk_quic *q, ngtcp2_settings *ret)
@@ -37,7 +42,7 @@ void alk_qmtu_settings(const struct alk_quic *q, ngtcp2_settings *ret)
 size_t alk_qmtu_path(const struct alk_qconn *c)
 {
     size_t max = ngtcp2_conn_get_path_max_tx_udp_payload_size(c->nc);
-    return c->mtu_cap != 0 && c->mtu_cap < max ? c->mtu_cap : max;
+    return c->mtu.cap != 0 && c->mtu.cap < max ? c->mtu.cap : max;
 }
 
 /* The next of the large ones; 0: none. */
@@ -59,16 +64,105 @@ static size_t large_above(size_t size)
 size_t alk_qmtu_offer(const struct alk_qconn *c)
 {
     size_t usual = alk_qmtu_path(c);
-    if (c->q->o.mtu != 0 || c->mtu_cap != 0) {
+    if (c->q->o.mtu != 0 || c->mtu.cap != 0) {
         return usual;
     }
     if (usual < ETHERNET) {
         return ETHERNET;
     }
     size_t large = large_above(usual);
-    bool is_wanted = large != 0 && (c->mtu_refused == 0 || large < c->mtu_refused) &&
+    bool is_wanted = large != 0 && (c->mtu.refused == 0 || large < c->mtu.refused) &&
                      ngtcp2_conn_get_cwnd_left(c->nc) >= 2 * large;
     return is_wanted ? large : usual;
+}
+
+/* --- paths that become smaller [RFC 8899 §4.4] -------------------------------------- */
+
+#define LOOK_EVERY    (100 * ALK_MS)
+/* The least time in which nothing gets on; four probe time-outs fit into six of the
+ * first. */
+#define PATIENCE      ALK_SECOND
+#define PATIENCE_PTOS 6
+/* Of the first cap; each is four times as long as the one before it, up to about the
+ * ten minutes after which a path may be searched again [RFC 8899 §5.1.1]. */
+#define CAP_TIME      (10 * ALK_SECOND)
+#define CAPS_MAX      4u
+#define CAP_TIME_MAX  (640 * ALK_SECOND)
+#define DGRAMS_MIN    8u
+
+static void cap(struct alk_qconn *c)
+{
+    struct alk_qmtu *m = &c->mtu;
+    alk_time now = c->q->now;
+    if (m->caps > 0 && now > m->cap_until + CAP_TIME_MAX) {
+        m->caps = 0; /* it has been well for long: this is something new */
+    }
+    m->caps += m->caps < CAPS_MAX ? 1 : 0;
+    m->cap = BASE;
+    m->cap_until = now + (CAP_TIME << 2 * (m->caps - 1));
+    m->since = 0;
+    m->dgrams = 0;
+}
+
+static bool is_stuck(const struct alk_qconn *c)
+{
+    const struct alk_qstream *s = c->mtu.since == 0 ? NULL : alk_qids_find(c, c->mtu.id);
+    return s != NULL && !s->base.is_reset && s->base.tx.acked == c->mtu.acked;
+}
+
+/* The stream with the most bytes in flight is the one to look at. */
+static void choose(struct alk_qconn *c)
+{
+    uint64_t most = 0;
+    c->mtu.since = 0;
+    for (struct alk_link *e = alk_list_first(&c->base.streams); e != NULL;
+         e = alk_list_next(&c->base.streams, e)) {
+        const struct alk_stream *s = ALK_CONTAINER(e, struct alk_stream, all);
+        uint64_t n = s->is_reset ? 0 : s->tx.sent - s->tx.acked;
+        if (n > most) {
+            most = n;
+            c->mtu.id = s->id;
+            c->mtu.acked = s->tx.acked;
+            c->mtu.since = c->q->now;
+        }
+    }
+}
+
+/* Called whenever something is sent: also when ngtcp2's timer has run out because
+ * nothing was acknowledged. Acknowledgements of small packets do not deceive it. A
+ * peer or a network that was silent for other reasons does: that costs some time of
+ * small packets. */
+void alk_qmtu_watch(struct alk_qconn *c)
+{
+    struct alk_qmtu *m = &c->mtu;
+    alk_time now = c->q->now;
+    if (now < m->look_at || c->q->o.mtu != 0) {
+        return;
+    }
+    m->look_at = now + LOOK_EVERY;
+    if (m->cap != 0 && now >= m->cap_until) {
+        m->cap = 0;
+    }
+    if (alk_qmtu_path(c) <= BASE) {
+        return;
+    }
+    alk_time patience = PATIENCE_PTOS * ngtcp2_conn_get_pto(c->nc);
+    patience = patience > PATIENCE ? patience : PATIENCE;
+    if (m->dgrams >= DGRAMS_MIN && now - m->dgrams_since >= patience) {
+        cap(c);
+    } else if (!is_stuck(c)) {
+        choose(c);
+    } else if (now - m->since >= patience) {
+        cap(c);
+    }
+}
+
+void alk_qmtu_dgram_sent(struct alk_qconn *c)
+{
+    if (c->mtu.dgrams == 0) {
+        c->mtu.dgrams_since = c->q->now;
+    }
+    c->mtu.dgrams++;
 }
 
 void alk_quic_too_big(struct alk_quic *q, const struct alk_quic_batch *batch)
@@ -84,9 +178,9 @@ void alk_quic_too_big(struct alk_quic *q, const struct alk_quic_batch *batch)
     if (batch->segment > ngtcp2_conn_get_path_max_tx_udp_payload_size(c->nc)) {
         /* A probe: ngtcp2 takes its loss for the answer. A large one need not be
          * refused twice more; the small ones have others behind them. */
-        c->mtu_refused = batch->segment > ETHERNET ? batch->segment : 0;
+        c->mtu.refused = batch->segment > ETHERNET ? batch->segment : 0;
         return;
     }
-    c->mtu_cap = NGTCP2_MAX_UDP_PAYLOAD_SIZE;
+    cap(c);
     alk_qconn_mark(c);
 }

@@ -48,16 +48,27 @@ void alk_qpath_set(ngtcp2_path_storage *ps, const struct alk_addr *local,
     ps->path.user_data = NULL;
 }
 
-void alk_qpath_get(const ngtcp2_path *path, struct alk_addr *ret_local,
-                   struct alk_addr *ret_remote)
+void alk_qpath_get(const ngtcp2_path *path, struct alk_addr *ret_local, struct alk_addr *ret_remote)
 {
     from_sockaddr(&path->local, ret_local);
     from_sockaddr(&path->remote, ret_remote);
 }
 
+static bool is_same_host(const struct alk_addr *a, const struct alk_addr *b)
+{
+    return a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+}
+
 void alk_qpath_adopt(struct alk_qconn *c, const ngtcp2_path *path)
 {
-    alk_qpath_get(path, &c->base.local, &c->base.remote);
+    struct alk_addr local;
+    struct alk_addr remote;
+    alk_qpath_get(path, &local, &remote);
+    if (!is_same_host(&local, &c->base.local) || !is_same_host(&remote, &c->base.remote)) {
+        c->mtu = (struct alk_qmtu){.cap = 0}; /* what was learned of another path */
+    }
+    c->base.local = local;
+    c->base.remote = remote;
     alk_addr_print(&c->base.local, true, c->base.auth.local, sizeof c->base.auth.local);
     alk_addr_print(&c->base.remote, true, c->base.auth.remote, sizeof c->base.auth.remote);
 }

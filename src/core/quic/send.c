@@ -25,10 +25,14 @@ static ngtcp2_ssize put_datagram(struct alk_qconn *c, struct packet *k)
         alk_qconn_dgram_pop(c);
         return NGTCP2_ERR_WRITE_MORE;
     }
+    bool is_large = alk_qdgram_is_large(d->n);
     ngtcp2_ssize n = ngtcp2_conn_writev_datagram(c->nc, &k->ps.path, &k->pi, k->p, k->size,
-                                                 &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_MORE, 0,
-                                                 &vec, d->n > 0 ? 1 : 0, c->q->now);
+                                                 &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_MORE,
+                                                 is_large, &vec, d->n > 0 ? 1 : 0, c->q->now);
     if (accepted != 0) {
+        if (is_large) {
+            alk_qmtu_dgram_sent(c);
+        }
         alk_qconn_dgram_pop(c);
     } else if (n == NGTCP2_ERR_INVALID_ARGUMENT || n == NGTCP2_ERR_INVALID_STATE) {
         c->base.dgrams_dropped++;
@@ -118,6 +122,7 @@ static ngtcp2_ssize write_packet(struct alk_qconn *c, struct packet *k)
 
 static void begin_turn(struct alk_qconn *c)
 {
+    alk_qmtu_watch(c);
     size_t quantum = ngtcp2_conn_get_send_quantum(c->nc);
     size_t least = alk_qmtu_path(c);
     c->turn_left = quantum < least ? least : quantum;

@@ -34,7 +34,8 @@ struct alk_event_passed {
     struct alk_event_head head;
     uint64_t generation; /* 0: nothing is remembered */
     size_t rule;
-    const struct alk_identity *who; /* a reference */
+    bool is_node;                   /* it was published with no rights but the node's */
+    const struct alk_identity *who; /* a reference; NULL: the node, or nobody known */
 };
 
 struct alk_events_loop {

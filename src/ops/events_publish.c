@@ -152,17 +152,16 @@ static bool is_allowed(const struct alk_publish *p, const struct alk_event_rule 
     return p->has_scope == NULL || alk_event_who_allows(&rule->publish, p->has_scope, p->scope_ctx);
 }
 
-/* Whether what is found out about it holds for the next one as well. */
-static bool has_identity(const struct alk_publish *p)
+/* Whether it has the rights that the last one had. */
+static bool is_same(const struct alk_event_passed *last, const struct alk_publish *p)
 {
-    return p->has_scope != NULL && p->who != NULL;
+    return p->has_scope == NULL ? last->is_node : p->who != NULL && p->who == last->who;
 }
 
 static bool has_passed(const struct alk_event_passed *last, const struct alk_event_rules *rules,
                        const struct alk_publish *p)
 {
-    return has_identity(p) && p->who == last->who &&
-           alk_event_rules_generation(rules) == last->generation &&
+    return last->generation == alk_event_rules_generation(rules) && is_same(last, p) &&
            alk_span_equal(p->topic, alk_event_head_topic(&last->head)) &&
            alk_span_equal(p->publisher, alk_event_head_publisher(&last->head));
 }
@@ -171,7 +170,8 @@ static void note_passed(struct alk_event_passed *last, const struct alk_event_ru
                         const struct alk_publish *p, size_t rule)
 {
     const struct alk_identity *before = last->who;
-    last->who = has_identity(p) ? alk_identity_ref(p->who) : NULL;
+    last->is_node = p->has_scope == NULL;
+    last->who = last->is_node ? NULL : alk_identity_ref(p->who);
     alk_identity_unref(before);
     last->generation = alk_event_rules_generation(rules);
     last->rule = rule;
@@ -257,10 +257,10 @@ static alk_err publish_durable(struct alk_events *e, struct alk_events_loop *own
 /* Read once in a turn of the loop: what is published in one has one time. */
 static uint64_t unix_ms(struct alk_events *e, struct alk_events_loop *own)
 {
-    if (own == NULL) {
+    if (own == NULL || !alk_loop_in_turn(own->loop)) {
         return e->now_ns(e->now_ctx) / 1000000;
     }
-    alk_time now = alk_loop_now(own->loop); /* outside a turn another one each time */
+    alk_time now = alk_loop_now(own->loop);
     if (own->read_at != now) {
         own->read_at = now;
         own->unix_ms = e->now_ns(e->now_ctx) / 1000000;
@@ -309,8 +309,8 @@ static alk_err publish_with(struct alk_events *e, struct alk_events_loop *own,
                             alk_events_done_fn *done, void *ctx, uint64_t *ret_seq)
 {
     struct alk_event_passed once; /* without a loop; not zeroed: the text in it is large */
-    once.who = NULL;
     once.generation = 0;
+    once.who = NULL;
     struct alk_event_passed *way = own == NULL ? &once : &own->passed;
     alk_err err = admit(way, rules, p, unix_ms(e, own));
     if (err == ALK_OK) {

@@ -199,8 +199,9 @@ static alk_err admit(struct alk_event_passed *last, const struct alk_event_rules
     if (!is_allowed(p, alk_event_rules_at(rules, rule))) {
         return ALK_E_FORBIDDEN;
     }
+    ALK_TRY(alk_event_head_make(p->topic, &parsed, p->publisher, now_ms, &last->head));
     note_passed(last, rules, p, rule);
-    return alk_event_head_make(p->topic, &parsed, p->publisher, now_ms, &last->head);
+    return ALK_OK;
 }
 
 /* Under the lock. ALK_OK: *ret_seq. */

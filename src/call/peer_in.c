@@ -186,18 +186,10 @@ static alk_err read_caller(struct alk_peer *peer, struct alk_span text,
     return err == ALK_E_NOMEM ? err : err == ALK_OK ? ALK_OK : ALK_E_MALFORMED;
 }
 
-/* A reference, or NULL: nobody known. */
-static alk_err find_caller(struct alk_peer *peer, struct alk_span caller,
-                           const struct alk_identity **ret)
+/* Who the other side says that asks. False: what it says does not count. */
+static bool names_caller(const struct alk_peer *peer, const struct alk_call_event *e)
 {
-    const struct alk_identity *known =
-        peer->is_server ? alk_conn_auth(peer->conn)->identity : peer->node;
-
-    if (!peer->is_server && peer->believes_caller && caller.n > 0) {
-        return read_caller(peer, caller, ret);
-    }
-    *ret = known == NULL ? NULL : alk_identity_ref(known);
-    return ALK_OK;
+    return !peer->is_server && peer->believes_caller && e->u.requested.caller.n > 0;
 }
 
 /* --- starting --------------------------------------------------------------------- */
@@ -289,8 +281,16 @@ static void start_with_token(struct alk_peer_request *pr, const struct alk_call_
 
 static void start_as_peer(struct alk_peer_request *pr, const struct alk_call_event *e)
 {
-    const struct alk_identity *caller = NULL;
-    alk_err err = find_caller(pr->peer, e->u.requested.caller, &caller);
+    struct alk_peer *peer = pr->peer;
+    const struct alk_identity *named = NULL, *caller;
+    alk_err err = ALK_OK;
+
+    if (names_caller(peer, e)) {
+        err = read_caller(peer, e->u.requested.caller, &named);
+        caller = named;
+    } else {
+        caller = peer->is_server ? alk_conn_auth(peer->conn)->identity : peer->node;
+    }
     if (err != ALK_OK) {
         fail(pr, err == ALK_E_NOMEM ? ALK_OPS_EXHAUSTED : ALK_OPS_UNAUTHENTICATED,
              err == ALK_E_NOMEM ? "out of memory" : "\"caller\" is not an identity");
@@ -298,9 +298,9 @@ static void start_as_peer(struct alk_peer_request *pr, const struct alk_call_eve
     }
     if (start(pr, caller, e->u.requested.op, e->u.requested.input, e->u.requested.timeout_ms,
               e->u.requested.traceparent)) {
-        alk_request_begin(pr->request); /* after which pr may be gone */
+        alk_request_begin(pr->request); /* after which pr may be gone, and caller */
     }
-    alk_identity_unref(caller);
+    alk_identity_unref(named);
 }
 
 /* Without memory for the request itself. */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "core/io/loop.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* We wait longer than the answerer, so that its TIMEOUT arrives. */
@@ -165,41 +166,61 @@ static void fill_ask(const struct alk_peer *peer, const struct alk_ask *ask,
     }
 }
 
-static struct alk_ask read_ask(const struct alk_ask *ask)
+/* One of a caller that knows fewer members than we do is completed in *room. */
+static const struct alk_ask *read_ask(const struct alk_ask *ask, struct alk_ask *room)
 {
-    struct alk_ask a = {0};
     size_t n = ask->struct_size;
-    memcpy(&a, ask, n == 0 || n > sizeof a ? sizeof a : n);
-    return a;
+    if (n == 0 || n >= sizeof *room) {
+        return ask;
+    }
+    *room = (struct alk_ask){0};
+    memcpy(room, ask, n);
+    return room;
+}
+
+/* NULL without memory. */
+static struct alk_call *call_new(struct alk_peer *peer, const struct alk_answers *answers,
+                                 void *ctx)
+{
+    struct alk_call *call =
+        (struct alk_call *)alk_blocks_take(alk_loop_blocks(peer->loop), peer->mem, sizeof(*call));
+    if (call == NULL) {
+        return NULL;
+    }
+    /* Not `ask`, which is written when it is to wait: most go out at once. */
+    memset(call, 0, offsetof(struct alk_call, ask));
+    call->peer = peer;
+    call->answers = answers;
+    call->ctx = ctx;
+    call->timer.fn = on_timer;
+    call->timer.ctx = call;
+    alk_buf_init(&call->text, peer->mem, WAITING_BYTES);
+    return call;
 }
 
 alk_err alk_peer_ask(struct alk_peer *peer, const struct alk_ask *ask,
                      const struct alk_ask_more *more, const struct alk_answers *answers, void *ctx,
                      struct alk_call **ret)
 {
-    const struct alk_ask a = read_ask(ask);
+    struct alk_ask room;
+    const struct alk_ask *a = read_ask(ask, &room);
     struct alk_call_ask wire;
 
     if (peer->is_freed || peer->is_closing || peer->has_failed ||
         (peer->conn == NULL && peer->dial == NULL)) {
         return ALK_E_CLOSED;
     }
-    if (a.op == NULL || a.op[0] == '\0' || strlen(a.op) > ALK_OP_NAME_MAX) {
+    if (a->op == NULL || a->op[0] == '\0' || strlen(a->op) > ALK_OP_NAME_MAX) {
         return ALK_E_INVALID;
     }
-    if (a.input.n > 0 && alk_json_scan_check(a.input) != ALK_OK) {
+    if (a->input.n > 0 && alk_json_scan_check(a->input) != ALK_OK) {
         return ALK_E_MALFORMED;
     }
-    struct alk_call *call =
-        (struct alk_call *)alk_blocks_take(alk_loop_blocks(peer->loop), peer->mem, sizeof(*call));
+    struct alk_call *call = call_new(peer, answers, ctx);
     if (call == NULL) {
         return ALK_E_NOMEM;
     }
-    *call = (struct alk_call){.peer = peer, .answers = answers, .ctx = ctx};
-    call->timer.fn = on_timer;
-    call->timer.ctx = call;
-    alk_buf_init(&call->text, peer->mem, WAITING_BYTES);
-    fill_ask(peer, &a, more, call, &wire);
+    fill_ask(peer, a, more, call, &wire);
     alk_peer_enter(peer);
     alk_err err = peer->conn == NULL ? ALK_FULL : send_now(call, &wire);
     /* For the connection or a stream it can wait; for a reader that is too slow it is

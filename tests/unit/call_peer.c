@@ -170,6 +170,30 @@ static void calls_are_answered_both_ways(void **state)
     peer_world_fini(&w);
 }
 
+static void of_an_older_caller_only_what_it_knows_is_read(void **state)
+{
+    /* A subscription with a token, were it read to the end. */
+    struct alk_ask ask = {.struct_size = offsetof(struct alk_ask, is_subscription),
+                          .op = "math/add",
+                          .input = ALK_LIT("{\"a\":2,\"b\":40}"),
+                          .is_subscription = true,
+                          .auth_token = ALK_LIT("none of ours")};
+    struct peer_world w;
+    struct peer_call c;
+    (void)state;
+    peer_world_init(&w, &(struct peer_world_options){.window = 0});
+    ops_world_add(&w.node, add_op, NULL);
+    peer_start(&w, w.ends.client, &c, &ask);
+    peer_world_run(&w);
+    assert_string_equal(c.heard, "=42.");
+    ask.struct_size = sizeof ask + 8; /* a newer one */
+    ask.is_subscription = false;
+    peer_start(&w, w.ends.client, &c, &ask);
+    peer_world_run(&w);
+    assert_string_equal(c.heard, "!UNAUTHENTICATED");
+    peer_world_fini(&w);
+}
+
 static void a_thousand_calls_are_in_flight_and_come_back_in_any_order(void **state)
 {
     enum { N = 1000 };
@@ -687,6 +711,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_are_answered_both_ways),
+        cmocka_unit_test(of_an_older_caller_only_what_it_knows_is_read),
         cmocka_unit_test(a_thousand_calls_are_in_flight_and_come_back_in_any_order),
         cmocka_unit_test(too_many_requests_are_refused_and_the_rest_goes_on),
         cmocka_unit_test(bytes_of_requests_are_bounded),

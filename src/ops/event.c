@@ -4,12 +4,13 @@
 #include "base/blocks.h"
 #include "base/mem.h"
 
-/* As many as ALK_EVENT_SEQ_MAX has digits. */
-#define SEQ_ROOM   "                "
-#define SEQ_DIGITS (sizeof(SEQ_ROOM) - 1)
+/* Where the number will stand. */
+#define SEQ_ROOM "                "
+_Static_assert(sizeof(SEQ_ROOM) - 1 == ALK_EVENT_SEQ_DIGITS, "room for every number");
 
 /* What stands between them is shorter than 96. */
-_Static_assert(ALK_TOPIC_MAX + ALK_ID_MAX + SEQ_DIGITS + ALK_DIGITS_MAX + 96 <= ALK_EVENT_HEAD_MAX,
+_Static_assert(ALK_TOPIC_MAX + ALK_ID_MAX + ALK_EVENT_SEQ_DIGITS + ALK_DIGITS_MAX + 96 <=
+                   ALK_EVENT_HEAD_MAX,
                "the longest front of an event");
 
 struct pen {
@@ -121,17 +122,36 @@ struct alk_event *alk_event_new(struct alk_event_budget *budget, struct alk_bloc
     return ev;
 }
 
-void alk_event_set_seq(struct alk_event *ev, uint64_t seq)
+/* The number after it. It ends at a digit that is no 9: ALK_EVENT_SEQ_MAX has some. */
+static void count_on(struct alk_event_number *n)
+{
+    size_t i = sizeof(n->text) - 1;
+    while (n->text[i] == '9') {
+        n->text[i--] = '0';
+    }
+    n->text[i] = n->text[i] == ' ' ? '1' : (uint8_t)(n->text[i] + 1);
+}
+
+static void write_anew(struct alk_event_number *n, uint64_t seq)
+{
+    uint8_t room[ALK_DIGITS_MAX];
+    size_t len = alk_digits(seq, room);
+    memset(n->text, ' ', sizeof(n->text));
+    memcpy(n->text + sizeof(n->text) - len, room + sizeof(room) - len, len);
+}
+
+void alk_event_set_seq(struct alk_event *ev, struct alk_event_number *last, uint64_t seq)
 {
     ALK_ASSERT(seq <= ALK_EVENT_SEQ_MAX);
-    ev->seq = seq;
-    uint8_t *at = (uint8_t *)ev + (ev->text.p - (const uint8_t *)ev) + ev->seq_at;
-    /* Right-aligned, where alk_digits puts them: it touches nothing before the first.
-     * Spaces, which JSON allows, in their place. */
-    size_t n = alk_digits(seq, at + SEQ_DIGITS - ALK_DIGITS_MAX);
-    for (size_t i = 0; i + n < SEQ_DIGITS; i++) {
-        at[i] = ' ';
+    if (last->seq > 0 && seq == last->seq + 1) {
+        count_on(last);
+    } else {
+        write_anew(last, seq);
     }
+    last->seq = seq;
+    ev->seq = seq;
+    uint8_t *text = (uint8_t *)ev + (ev->text.p - (const uint8_t *)ev);
+    memcpy(text + ev->seq_at, last->text, sizeof(last->text));
 }
 
 struct alk_event *alk_event_ref(struct alk_event *ev)

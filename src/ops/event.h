@@ -21,6 +21,15 @@
 /* Numbers stay below 2^53, so that every JSON reader keeps them. */
 #define ALK_EVENT_SEQ_MAX  (((uint64_t)1 << 53) - 1)
 
+/* As many as ALK_EVENT_SEQ_MAX has. */
+#define ALK_EVENT_SEQ_DIGITS 16
+
+/* A number and its digits, right-aligned; spaces, which JSON allows, before them. */
+struct alk_event_number {
+    uint64_t seq;
+    uint8_t text[ALK_EVENT_SEQ_DIGITS];
+};
+
 /* Bytes of an event's text before its data. */
 #define ALK_EVENT_HEAD_MAX 512
 
@@ -98,8 +107,9 @@ static inline struct alk_span alk_event_head_publisher(const struct alk_event_he
  * the heap. */
 struct alk_event *alk_event_new(struct alk_event_budget *budget, struct alk_blocks *blocks,
                                 const struct alk_event_spec *spec);
-/* Once, before it is shared. seq <= ALK_EVENT_SEQ_MAX. */
-void alk_event_set_seq(struct alk_event *ev, uint64_t seq);
+/* Once, before it is shared. seq <= ALK_EVENT_SEQ_MAX. last: what was written for the event
+ * before, which most follow at once; zero-initialised for the first. */
+void alk_event_set_seq(struct alk_event *ev, struct alk_event_number *last, uint64_t seq);
 struct alk_event *alk_event_ref(struct alk_event *ev);
 void alk_event_unref(struct alk_event *ev);
 /* The same on a loop that keeps the block. */

@@ -93,10 +93,11 @@ struct alk_events {
     struct alk_event_store *store; /* owns; NULL: none */
     struct alk_events_loop *loops[ALK_EVENTS_LOOPS_MAX];
     struct alk_event_dedup dedup;
-    uint64_t last;               /* highest number that was linked */
-    bool is_writing;             /* a batch has numbers */
-    uint64_t base, end;          /* of it; end moves on with what is held */
-    struct alk_event_queue held; /* through next[0] */
+    uint64_t last;                  /* highest number that was linked */
+    struct alk_event_number number; /* the one that was given last */
+    bool is_writing;                /* a batch has numbers */
+    uint64_t base, end;             /* of it; end moves on with what is held */
+    struct alk_event_queue held;    /* through next[0] */
     uint64_t generation, published;
     bool is_stopped;
 };
@@ -111,8 +112,9 @@ struct alk_event_pattern {
 struct alk_event_replay {
     struct alk_event_page page;
     struct alk_event_sub *sub;
-    struct alk_event_replay *next; /* in loop->pages */
-    struct alk_event_queue rows;   /* through next[0]; the store's while is_reading */
+    struct alk_event_replay *next;  /* in loop->pages */
+    struct alk_event_queue rows;    /* through next[0]; the store's while is_reading */
+    struct alk_event_number number; /* of the last row; likewise */
     alk_err err;
     bool is_reading;
     bool is_counted;   /* rows are in sub->bytes */

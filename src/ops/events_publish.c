@@ -31,11 +31,11 @@ static void number_event(struct alk_events *e, struct alk_event *ev,
                          const struct alk_events_loop *own)
 {
     if (!e->is_writing || e->last + 1 < e->base) {
-        alk_event_set_seq(ev, e->last + 1);
+        alk_event_set_seq(ev, &e->number, e->last + 1);
         link_event(e, ev, own);
         return;
     }
-    alk_event_set_seq(ev, ++e->end);
+    alk_event_set_seq(ev, &e->number, ++e->end);
     alk_event_queue_push(&e->held, alk_event_ref(ev), 0);
 }
 
@@ -81,7 +81,7 @@ static void outcome(struct alk_events *e, struct alk_event_wait *wait, alk_err e
     struct alk_event *ev = wait->event;
     struct alk_events_loop *l = wait->loop;
     if (err == ALK_OK && !wait->entry.is_duplicate) {
-        alk_event_set_seq(ev, wait->entry.seq);
+        alk_event_set_seq(ev, &e->number, wait->entry.seq);
         link_event(e, ev, NULL);
     }
     if (hand_back(wait, err)) {

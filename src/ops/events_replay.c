@@ -55,7 +55,7 @@ static alk_err row(void *ctx, const struct alk_event_record *record)
         return ALK_E_NOMEM;
     }
     ev->is_durable = true;
-    alk_event_set_seq(ev, record->seq);
+    alk_event_set_seq(ev, &r->number, record->seq);
     alk_event_queue_push(&r->rows, ev, 0);
     return ALK_OK;
 }

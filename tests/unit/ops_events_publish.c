@@ -4,6 +4,8 @@
 #include "core/auth/identity.h"
 #include "support/events_world.h"
 
+#include <stdio.h>
+
 struct publisher {
     const struct alk_identity *identity;
     unsigned asked; /* how often its scopes were looked at */
@@ -316,6 +318,38 @@ static void the_longest_front_fits_and_no_longer_one_is_made(void **state)
     assert_true(alk_span_ends(text, ALK_LIT(",\"time\":0,\"publisher\":null,\"data\":")));
 }
 
+/* --- the number in it ---------------------------------------------------------------- */
+
+static void numbers_are_the_same_counted_on_or_written_anew(void **state)
+{
+    static const uint64_t from[] = {0, 1, 7, 97, 998, 123456789, 999999999999997, 9007199254740980};
+    struct alk_event_budget budget = {.loops = 1};
+    struct alk_topic parsed;
+    struct alk_event_head head;
+    struct alk_event_number last = {.seq = 0};
+    struct alk_event_spec spec = {.head = &head, .data = ALK_LIT("1")};
+    (void)state;
+    check_err(alk_topic_parse(ALK_LIT("x"), &parsed), ALK_OK);
+    check_err(alk_event_head_make(ALK_LIT("x"), &parsed, (struct alk_span){0}, 5, &head), ALK_OK);
+    for (size_t i = 0; i < sizeof from / sizeof from[0]; i++) {
+        for (uint64_t seq = from[i]; seq < from[i] + 12 && seq <= ALK_EVENT_SEQ_MAX; seq++) {
+            char want[128];
+            struct alk_event *ev = alk_event_new(&budget, NULL, &spec);
+            assert_non_null(ev);
+            alk_event_set_seq(ev, &last, seq);
+            (void)snprintf(want, sizeof want,
+                           "{\"topic\":\"x\",\"seq\":%16llu,\"time\":5,\"publisher\":null,"
+                           "\"data\":1}",
+                           (unsigned long long)seq);
+            check_text(ev->text, want);
+            assert_true(ev->seq == seq && last.seq == seq);
+            alk_event_unref(ev);
+        }
+    }
+    assert_true(last.seq == ALK_EVENT_SEQ_MAX);
+    assert_int_equal(atomic_load(&budget.live), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +361,7 @@ int main(void)
         cmocka_unit_test(events_of_one_turn_have_one_time),
         cmocka_unit_test(each_event_names_its_own_publisher),
         cmocka_unit_test(the_longest_front_fits_and_no_longer_one_is_made),
+        cmocka_unit_test(numbers_are_the_same_counted_on_or_written_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

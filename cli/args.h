@@ -22,7 +22,8 @@ enum cli_exit {
     CLI_FAILED = 1,
     CLI_USAGE = 2,
     CLI_REFUSED = 3, /* not permitted, or the node's key changed */
-    CLI_UNREACHABLE = 4
+    CLI_UNREACHABLE = 4,
+    CLI_PIPE = 141 /* whoever read our output has left: what a shell calls an end by SIGPIPE */
 };
 
 /* What a shell offers for a value. */

@@ -3,6 +3,7 @@
 #include "caller.h"
 #include "commands.h"
 #include "fields.h"
+#include "reader.h"
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -24,7 +25,11 @@ struct call {
     bool is_subscription;
     const char *raw; /* member whose bytes are printed; NULL: the whole as JSON */
     bool is_base64;
-    bool has_failed; /* writing */
+    struct cli_answer answer;
+    struct cli_reader reader; /* of our output */
+    const char *fault;        /* of an answer; NULL: none */
+    bool has_failed;          /* writing, with this errno */
+    int error;
 };
 
 /* --- input ------------------------------------------------------------------------ */
@@ -133,15 +138,13 @@ static bool put_raw(struct call *c, struct yyjson_val *root)
     struct alk_span text = alk_span(yyjson_get_str(v), yyjson_get_len(v));
     size_t n = 0;
 
-    if (!yyjson_is_str(v)) {
-        return v == NULL || yyjson_is_null(v);
-    }
     if (!c->is_base64) {
         return put(c, text);
     }
     uint8_t *bytes = (uint8_t *)alk_alloc(NULL, text.n + 1);
-    bool is_ok = bytes != NULL && alk_unbase64(text, bytes, text.n + 1, &n) == ALK_OK &&
-                 put(c, alk_span(bytes, n));
+    bool is_ok = bytes != NULL && alk_unbase64(text, bytes, text.n + 1, &n) == ALK_OK;
+    c->fault = is_ok ? NULL : "an answer's text is not base64";
+    is_ok = put(c, alk_span(bytes, is_ok ? n : 0));
     alk_free(NULL, bytes);
     return is_ok;
 }
@@ -155,22 +158,40 @@ static bool put_json(struct call *c, struct alk_span output, struct yyjson_val *
     return cli_print_json(c->cli, doc, yyjson_val_mut_copy(doc, root)) == CLI_OK;
 }
 
-static void on_answer(void *ctx, struct alk_span output)
+static bool put_answer(struct call *c, struct alk_span output)
 {
-    struct call *c = (struct call *)ctx;
     struct yyjson_doc *doc = NULL;
 
     if (alk_json_parse(output, &doc) != ALK_OK) {
-        c->has_failed = true;
-        return;
+        c->fault = "an answer is not JSON";
+        return true;
     }
     struct yyjson_val *root = yyjson_doc_get_root(doc);
     bool is_ok = c->raw != NULL ? put_raw(c, root) : put_json(c, output, root);
-    if (c->is_subscription && c->raw == NULL) {
-        is_ok = fflush(c->cli->out) == 0 && is_ok;
-    }
-    c->has_failed = c->has_failed || !is_ok;
     yyjson_doc_free(doc);
+    return is_ok && (!c->is_subscription || fflush(c->cli->out) == 0);
+}
+
+static void on_answer(void *ctx, struct alk_span output)
+{
+    struct call *c = (struct call *)ctx;
+
+    if (c->answer.is_enough) {
+        return; /* it was on its way */
+    }
+    errno = 0;
+    c->has_failed = !put_answer(c, output);
+    c->error = c->has_failed ? errno : 0;
+    c->answer.is_enough = c->has_failed || c->fault != NULL;
+}
+
+static void on_reader_left(void *ctx)
+{
+    struct call *c = (struct call *)ctx;
+    c->has_failed = true;
+    c->error = EPIPE;
+    c->answer.is_enough = true;
+    alk_loop_stop(c->caller.client.loop);
 }
 
 /* --- running ---------------------------------------------------------------------------- */
@@ -182,15 +203,17 @@ static int ask(struct call *c, alk_time timeout)
                               .input = alk_buf_span(&c->input),
                               .timeout_ms = timeout / ALK_MS,
                               .is_subscription = c->is_subscription};
-    struct cli_answer answer = {.each = on_answer, .ctx = c};
-    int rc = cli_caller_ask(&c->caller, &a, &answer);
+    c->answer = (struct cli_answer){.each = on_answer, .ctx = c};
+    int rc = cli_caller_ask(&c->caller, &a, &c->answer);
     if (rc == CLI_OK) {
-        rc = cli_caller_tell(&c->caller, c->op, &answer);
+        rc = cli_caller_tell(&c->caller, c->op, &c->answer);
     }
-    if (rc == CLI_OK && c->has_failed) {
-        rc = cli_fail(c->cli, CLI_FAILED, "cannot write the answer");
+    if (rc == CLI_OK && c->fault != NULL) {
+        rc = cli_fail(c->cli, CLI_FAILED, "%s: %s", c->op, c->fault);
+    } else if (rc == CLI_OK && c->has_failed) {
+        rc = cli_write_failed(c->cli, c->error);
     }
-    cli_answer_fini(&answer);
+    cli_answer_fini(&c->answer);
     return rc;
 }
 
@@ -208,7 +231,9 @@ static int run(struct call *c, alk_time timeout)
         rc = alk_buf_len(&c->input) == 0 ? read_input(c) : CLI_OK;
     }
     if (rc == CLI_OK) {
+        cli_reader_open(c->cli, c->caller.client.loop, on_reader_left, c, &c->reader);
         rc = ask(c, timeout);
+        cli_reader_close(&c->reader);
     }
     cli_caller_close(&c->caller);
     return rc;

@@ -186,6 +186,9 @@ static void on_responded(void *ctx, struct alk_call *call, struct alk_span outpu
     (void)call;
     if (a->each != NULL) {
         a->each(a->ctx, output);
+        if (a->is_enough) {
+            alk_loop_stop(a->caller->client.loop);
+        }
         return;
     }
     alk_buf_clear(&a->output);
@@ -225,7 +228,10 @@ int cli_caller_ask(struct cli_caller *c, const struct alk_ask *ask, struct cli_a
     if (err != ALK_OK) {
         return cli_fail_err(c->cli, err, err == ALK_E_MALFORMED ? "the input is not JSON" : NULL);
     }
-    return cli_caller_wait(c, &answer->is_over);
+    while (!c->is_over && !answer->is_over && !answer->is_enough) {
+        alk_loop_run(c->client.loop);
+    }
+    return answer->is_over || answer->is_enough ? CLI_OK : c->status;
 }
 
 /* --- telling ------------------------------------------------------------------------- */

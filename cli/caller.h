@@ -60,6 +60,7 @@ struct cli_answer {
     void *ctx;
     struct alk_buf output; /* the last answer */
     bool is_over;
+    bool is_enough;                 /* `each` sets it: nothing more is wanted */
     char code[ALK_OP_CODE_MAX + 1]; /* "": success */
     char message[512];              /* safe for a terminal */
     struct alk_buf details;
@@ -70,7 +71,8 @@ const char *cli_json_fault(alk_err err);
 /* Starts a call; the answer stays where it is until it is over. */
 ALK_NODISCARD alk_err cli_caller_start(struct cli_caller *c, const struct alk_ask *ask,
                                        struct cli_answer *answer);
-/* Starts it and waits. CLI_OK: it was answered, with success or not: see code. */
+/* Starts it and waits until it is over or enough. CLI_OK: it was answered, with success or
+ * not: see code. */
 int cli_caller_ask(struct cli_caller *c, const struct alk_ask *ask, struct cli_answer *answer);
 /* Tells what the node answered, with the places of an INVALID_INPUT; returns the exit
  * status for its code, CLI_OK for success. */

@@ -41,8 +41,12 @@ int cli_status_of(alk_err err);
  * returns cli_status_of(err). */
 int cli_fail_err(struct cli *cli, alk_err err, const char *message);
 
-/* Writes out what stdio still holds; a full disk or a closed pipe is a failure
- * that must not look like success. Returns status, or CLI_FAILED. */
+/* Writing to out has failed with this errno (0: it is not known). A reader that has left
+ * (`| head`) has all that it wants: CLI_PIPE, without a word. CLI_FAILED, with the message
+ * written, for all else, first of all a full disk. */
+int cli_write_failed(struct cli *cli, int error);
+/* Writes out what stdio still holds; output that is lost must not look like success.
+ * Returns status, or that of cli_write_failed. */
 int cli_finish(struct cli *cli, int status);
 
 /* --help of a command, and of alknet as a whole. */

@@ -9,12 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* With 0, 1 or 2 closed, the next open file would become our input or output. */
+/* With 0, 1 or 2 closed, the next open file would become our input or output. Writing to
+ * an output that was closed fails: results that are lost must not look like success. */
 static bool fill_streams(void)
 {
     for (int fd = 0; fd <= 2; fd++) {
         if (fcntl(fd, F_GETFD) < 0) {
-            int got = open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
+            int got = open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY);
             if (got != fd) {
                 return false;
             }

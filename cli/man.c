@@ -242,6 +242,8 @@ static void put_exit_status(FILE *out)
                        ".It 2\nThe command line is wrong.\n"
                        ".It 3\nRefused: not permitted, or the node's key is not the expected one.\n"
                        ".It 4\nThe node cannot be reached.\n"
+                       ".It 141\nWhoever read the output left before its end, as in\n"
+                       ".Ql | head -1 .\n"
                        ".El\n");
 }
 

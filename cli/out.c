@@ -6,6 +6,7 @@
 #include "core/frame.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 
 int cli_fail(struct cli *cli, int status, const char *fmt, ...)
@@ -50,13 +51,30 @@ int cli_fail_err(struct cli *cli, alk_err err, const char *message)
     return cli_fail(cli, cli_status_of(err), "%s", is_empty ? alk_err_text(err) : message);
 }
 
+/* Also when the write that has failed is long ago, and its errno forgotten. */
+static bool has_reader_left(struct cli *cli)
+{
+    struct pollfd fd = {.fd = fileno(cli->out), .events = POLLOUT};
+    return fd.fd >= 0 && poll(&fd, 1, 0) == 1 && (fd.revents & POLLERR) != 0;
+}
+
+int cli_write_failed(struct cli *cli, int error)
+{
+    if (error == EPIPE || (error == 0 && has_reader_left(cli))) {
+        return CLI_PIPE;
+    }
+    return cli_fail(cli, CLI_FAILED, "cannot write the result%s%s", error != 0 ? ": " : "",
+                    error != 0 ? strerror(error) : "");
+}
+
 int cli_finish(struct cli *cli, int status)
 {
     errno = 0;
-    if ((fflush(cli->out) != 0 || ferror(cli->out) != 0) && status == CLI_OK) {
-        return cli_fail(cli, CLI_FAILED, "cannot write the result: %s", strerror(errno));
-    }
-    return status;
+    bool has_failed = fflush(cli->out) != 0;
+    int error = has_failed ? errno : 0;
+
+    return status == CLI_OK && (has_failed || ferror(cli->out) != 0) ? cli_write_failed(cli, error)
+                                                                     : status;
 }
 
 const char *cli_color(const struct cli *cli, const char *sequence)

@@ -4,7 +4,9 @@
 
 #include "support/check.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static void texts_keep_what_people_read_and_lose_what_terminals_obey(void **state)
 {
@@ -34,6 +36,36 @@ static void texts_keep_what_people_read_and_lose_what_terminals_obey(void **stat
         cli_safe(alk_span_str(rows[i].in), text, sizeof text);
         assert_string_equal(text, rows[i].want);
     }
+}
+
+static void output_that_is_lost_is_a_failure_unless_its_reader_has_left(void **state)
+{
+    char *text = NULL;
+    size_t n = 0;
+    int ends[2];
+    struct cli cli = {.err = open_memstream(&text, &n)};
+    (void)state;
+
+    cli.out = fopen("/dev/full", "w");
+    assert_non_null(cli.out);
+    (void)fputs("lost", cli.out);
+    assert_int_equal(cli_finish(&cli, CLI_OK), CLI_FAILED);
+    (void)fclose(cli.out);
+    (void)fflush(cli.err);
+    assert_string_equal(text, "alknet: cannot write the result: No space left on device\n");
+
+    assert_int_equal(pipe(ends), 0);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)close(ends[0]);
+    cli.out = fdopen(ends[1], "w");
+    (void)fputs("lost", cli.out);
+    assert_int_not_equal(fflush(cli.out), 0); /* whose errno is forgotten */
+    assert_int_equal(cli_finish(&cli, CLI_OK), CLI_PIPE);
+    assert_int_equal(cli_finish(&cli, CLI_REFUSED), CLI_REFUSED);
+    (void)fclose(cli.out);
+    (void)fclose(cli.err);
+    assert_string_equal(text, "alknet: cannot write the result: No space left on device\n");
+    free(text);
 }
 
 static void a_long_text_is_cut_and_says_so(void **state)
@@ -76,6 +108,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_keep_what_people_read_and_lose_what_terminals_obey),
+        cmocka_unit_test(output_that_is_lost_is_a_failure_unless_its_reader_has_left),
         cmocka_unit_test(a_long_text_is_cut_and_says_so),
         cmocka_unit_test(a_table_has_no_spaces_after_the_last_word),
     };

@@ -250,7 +250,7 @@ const struct cli_command cli_bench_command = {
         "requests, a stream each, one and a hundred at a time; full handshakes, one at a time. The "
         "processor time is that of this side. Over TCP what needs many streams is left out. The "
         "node lets in who holds the scope bench, by key or token.",
-    .sets = {bench_opts, cli_node_opts, cli_json_opts},
+    .sets = {bench_opts, cli_json_opts, cli_node_opts},
     .args = bench_args,
     .examples =
         (const struct cli_example[]){

@@ -52,7 +52,7 @@ const struct cli_command cli_dial_command = {
         "Opens one stream to a service and joins it to standard input and output: for pipes, and "
         "for programs that start a command to reach the other side (ProxyCommand of ssh, sftp -D, "
         "git's ext::).",
-    .sets = {cli_node_opts, dial_opts},
+    .sets = {dial_opts, cli_node_opts},
     .args = dial_args,
     .sections = dial_sections,
     .examples =

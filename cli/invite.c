@@ -286,7 +286,7 @@ const struct cli_command cli_invite_command = {
                   .help = "Under what address the other machine finds this node. Default: "
                           "`advertise` of the configuration."},
                  {.name = NULL}},
-             cli_state_opts, cli_json_opts},
+             cli_json_opts, cli_state_opts},
     .examples =
         (const struct cli_example[]){
             {"alknet invite --id laptop --scope admin", "for another machine of yours"},
@@ -306,7 +306,7 @@ const struct cli_command cli_join_command = {
                   .help = "What the node is called here. Default: the first part of its host name, "
                           "or \"node\"."},
                  {.name = NULL}},
-             cli_node_opts, cli_json_opts},
+             cli_json_opts, cli_node_opts},
     .args = (const struct cli_arg[]){{"LINK", CLI_WORD,
                                       .help = "The link; - reads it from standard input, where the "
                                               "list of processes does not show it."},

@@ -278,7 +278,7 @@ const struct cli_command cli_ping_command = {
                "which transport was used, how long the handshake took, and whether an earlier "
                "session was resumed. A node without the service alknet/call is asked by "
                "alknet/ping.",
-    .sets = {cli_node_opts, ping_opts, cli_json_opts},
+    .sets = {ping_opts, cli_json_opts, cli_node_opts},
     .args = ping_args,
     .examples =
         (const struct cli_example[]){

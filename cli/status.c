@@ -114,7 +114,7 @@ const struct cli_command cli_status_command = {
                           "node_exporter's textfile collector or a scraper of your own. With "
                           "--json the text is a member."},
                  {.name = NULL}},
-             cli_state_opts, cli_node_opts, cli_json_opts},
+             cli_json_opts, cli_state_opts, cli_node_opts},
     .args = status_args,
     .sections = status_sections,
     .examples =

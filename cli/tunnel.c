@@ -451,7 +451,7 @@ const struct cli_command cli_tunnel_command = {
         "connection to the node and makes it again when it is lost; streams over the lost one are "
         "reset. Over TCP each local connection gets a connection of its own. When it is ready it "
         "prints `listening on ...`.",
-    .sets = {tunnel_opts, cli_node_opts, cli_json_opts},
+    .sets = {tunnel_opts, cli_json_opts, cli_node_opts},
     .args = tunnel_args,
     .examples =
         (const struct cli_example[]){

@@ -289,8 +289,7 @@ const struct cli_command cli_worker_command = {
     .purpose = "Connects to a node and offers operations there that run here: programs that read "
                "JSON and write JSON. Everybody who may call them on the node reaches them, under "
                "the node's address. Several workers with the same operation share its calls.",
-    .sets = {cli_node_opts,
-             (const struct cli_opt[]){
+    .sets = {(const struct cli_opt[]){
                  {.name = "offer",
                   .letter = 'o',
                   .value = "FILE",
@@ -303,7 +302,7 @@ const struct cli_command cli_worker_command = {
                   .help = "Started as root: run the programs as this user. Default: nobody."},
                  {.name = "once", .help = "End with the connection instead of coming back."},
                  {.name = NULL}},
-             cli_json_opts},
+             cli_json_opts, cli_node_opts},
     .args =
         (const struct cli_arg[]){
             {"NODE", CLI_NODE, .help = "The node: alknet://KEY@HOST:PORT, HOST:PORT or a name."},

@@ -3,12 +3,14 @@
 #include "caller.h"
 #include "commands.h"
 #include "fields.h"
+#include "json_text.h"
 #include "reader.h"
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "core/frame.h"
 #include "core/store/file.h"
+#include "ops/topic.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -23,8 +25,9 @@ struct call {
     struct alk_buf input;
     struct yyjson_doc *schema; /* answer of services/schema */
     bool is_subscription;
-    const char *raw; /* member whose bytes are printed; NULL: the whole as JSON */
-    bool is_base64;
+    const char *raw;             /* member whose bytes are printed; NULL: the whole as JSON */
+    bool is_base64, is_declared; /* raw: in the output's schema */
+    bool has_raw, has_answer;    /* one has come, with raw, at all */
     struct cli_answer answer;
     struct cli_reader reader; /* of our output */
     const char *fault;        /* of an answer; NULL: none */
@@ -55,18 +58,19 @@ static alk_err read_stdin(struct alk_buf *b)
 /* JSON from the argument or from standard input. */
 static int read_text(struct call *c, const char *text)
 {
-    struct yyjson_doc *doc = NULL;
-    alk_err err = strcmp(text, "-") == 0 ? read_stdin(&c->input) : alk_buf_put_str(&c->input, text);
+    bool is_stdin = strcmp(text, "-") == 0;
+    alk_err err = is_stdin ? read_stdin(&c->input) : alk_buf_put_str(&c->input, text);
 
     if (err != ALK_OK) {
         return cli_fail(c->cli, CLI_FAILED, "cannot read the input: %s", alk_err_text(err));
     }
-    err = alk_json_parse(alk_buf_span(&c->input), &doc);
-    yyjson_doc_free(doc);
-    if (err != ALK_OK) {
-        return cli_fail(c->cli, CLI_USAGE, "the input is not JSON%s", cli_json_fault(err));
+    int rc = cli_json_check(c->cli, alk_buf_span(&c->input), "the input");
+    if (rc == CLI_USAGE && !is_stdin && c->args->command->takes_fields) {
+        (void)fprintf(c->cli->err,
+                      "alknet: fields can be given as --NAME VALUE: alknet ops %s %s\n",
+                      cli_value(c->args, 0), c->op);
     }
-    return CLI_OK;
+    return rc;
 }
 
 static int read_fields(struct call *c)
@@ -116,13 +120,16 @@ static int read_schema(struct call *c)
     return rc;
 }
 
-/* Whether the member is base64 by the output's schema [JSON Schema Validation §8.3]. */
-static bool is_encoded(struct yyjson_val *root, const char *member)
+/* What the output's schema says of the member, base64 first of all [JSON Schema
+ * Validation §8.3]. */
+static void note_raw(struct call *c, struct yyjson_val *root)
 {
     struct yyjson_val *properties = yyjson_obj_get(yyjson_obj_get(root, "output"), "properties");
-    const char *encoding =
-        yyjson_get_str(yyjson_obj_get(yyjson_obj_get(properties, member), "contentEncoding"));
-    return encoding != NULL && strcmp(encoding, "base64") == 0;
+    struct yyjson_val *member = yyjson_obj_get(properties, c->raw);
+    const char *encoding = yyjson_get_str(yyjson_obj_get(member, "contentEncoding"));
+
+    c->is_declared = member != NULL;
+    c->is_base64 = encoding != NULL && strcmp(encoding, "base64") == 0;
 }
 
 /* --- output --------------------------------------------------------------------------- */
@@ -132,20 +139,36 @@ static bool put(struct call *c, struct alk_span s)
     return s.n == 0 || fwrite(s.p, 1, s.n, c->cli->out) == s.n;
 }
 
+static bool put_bytes(struct call *c, struct alk_span text)
+{
+    size_t n = 0;
+    uint8_t *bytes = (uint8_t *)alk_alloc(NULL, text.n + 1);
+
+    if (bytes == NULL || alk_unbase64(text, bytes, text.n + 1, &n) != ALK_OK) {
+        c->fault = bytes == NULL ? "out of memory" : "an answer's text is not base64";
+    }
+    bool is_ok = c->fault != NULL || put(c, alk_span(bytes, n));
+    alk_free(NULL, bytes);
+    return is_ok;
+}
+
+/* A text as it is; what is none as a line of JSON. */
 static bool put_raw(struct call *c, struct yyjson_val *root)
 {
     struct yyjson_val *v = yyjson_obj_get(root, c->raw);
     struct alk_span text = alk_span(yyjson_get_str(v), yyjson_get_len(v));
     size_t n = 0;
 
-    if (!c->is_base64) {
-        return put(c, text);
+    if (v == NULL) {
+        return true;
     }
-    uint8_t *bytes = (uint8_t *)alk_alloc(NULL, text.n + 1);
-    bool is_ok = bytes != NULL && alk_unbase64(text, bytes, text.n + 1, &n) == ALK_OK;
-    c->fault = is_ok ? NULL : "an answer's text is not base64";
-    is_ok = put(c, alk_span(bytes, is_ok ? n : 0));
-    alk_free(NULL, bytes);
+    c->has_raw = true;
+    if (yyjson_is_str(v)) {
+        return c->is_base64 ? put_bytes(c, text) : put(c, text);
+    }
+    char *json = yyjson_val_write(v, 0, &n);
+    bool is_ok = json != NULL && put(c, alk_span(json, n)) && fputc('\n', c->cli->out) != EOF;
+    free(json);
     return is_ok;
 }
 
@@ -179,6 +202,7 @@ static void on_answer(void *ctx, struct alk_span output)
     if (c->answer.is_enough) {
         return; /* it was on its way */
     }
+    c->has_answer = true;
     errno = 0;
     c->has_failed = !put_answer(c, output);
     c->error = c->has_failed ? errno : 0;
@@ -214,6 +238,9 @@ static int ask(struct call *c, alk_time timeout)
         rc = cli_write_failed(c->cli, c->error);
     }
     cli_answer_fini(&c->answer);
+    if (rc == CLI_OK && c->raw != NULL && c->has_answer && !c->has_raw && !c->is_declared) {
+        rc = cli_fail(c->cli, CLI_FAILED, "no answer has a member \"%s\"", c->raw);
+    }
     return rc;
 }
 
@@ -227,7 +254,9 @@ static int run(struct call *c, alk_time timeout)
         struct yyjson_val *root = yyjson_doc_get_root(c->schema);
         const char *kind = yyjson_get_str(yyjson_obj_get(root, "kind"));
         c->is_subscription = kind != NULL && strcmp(kind, "subscription") == 0;
-        c->is_base64 = c->raw != NULL && is_encoded(root, c->raw);
+        if (c->raw != NULL) {
+            note_raw(c, root);
+        }
         rc = alk_buf_len(&c->input) == 0 ? read_input(c) : CLI_OK;
     }
     if (rc == CLI_OK) {
@@ -247,7 +276,7 @@ static void call_fini(struct call *c)
 
 static int run_call(struct cli *cli, const struct cli_args *args)
 {
-    struct call c = {.cli = cli, .args = args, .op = cli_value(args, 1)};
+    struct call c = {.cli = cli, .args = args, .op = cli_operation(args)};
     alk_time timeout = 0;
 
     c.raw = cli_get(args, "raw");
@@ -267,18 +296,30 @@ static int run_call(struct cli *cli, const struct cli_args *args)
 static int topic_input(struct call *c, const struct cli_args *args)
 {
     const char *from = cli_get(args, "from");
-    bool is_seq = from != NULL && from[0] >= '0' && from[0] <= '9';
+    struct alk_topic topic;
+    uint64_t seq;
 
     if (strchr(c->op, '/') != NULL) {
         return from == NULL ? CLI_OK : cli_usage(c->cli->err, args, "--from goes with a topic");
+    }
+    if (alk_topic_parse_pattern(alk_span_str(c->op), &topic) != ALK_OK) {
+        return cli_usage(c->cli->err, args,
+                         "\"%s\" is neither an operation (with a slash) nor a topic: 1 to 16 parts "
+                         "of A-Z a-z 0-9 _ - with dots between, * for any part, > for the rest",
+                         c->op);
+    }
+    if (cli_value(args, 2) != NULL || args->field_count > 0) {
+        return cli_usage(c->cli->err, args, "a topic takes no input but --from");
+    }
+    bool is_seq = from != NULL && alk_span_u64(alk_span_str(from), UINT64_MAX, &seq);
+    if (from != NULL && !is_seq && strcmp(from, "latest") != 0 && strcmp(from, "earliest") != 0) {
+        return cli_usage(c->cli->err, args, "--from is latest, earliest or the number of an event");
     }
     (void)alk_buf_put_str(&c->input, "{\"topics\":[");
     (void)alk_buf_put_json(&c->input, alk_span_str(c->op));
     (void)alk_buf_put_str(&c->input, "]");
     if (from != NULL) {
-        (void)alk_buf_put_str(&c->input, ",\"from\":");
-        (void)(is_seq ? alk_buf_put_str(&c->input, from)
-                      : alk_buf_put_json(&c->input, alk_span_str(from)));
+        (void)alk_buf_printf(&c->input, is_seq ? ",\"from\":%s" : ",\"from\":\"%s\"", from);
     }
     (void)alk_buf_put_str(&c->input, "}");
     c->op = "events/subscribe";
@@ -287,8 +328,9 @@ static int topic_input(struct call *c, const struct cli_args *args)
 
 static int run_subscribe(struct cli *cli, const struct cli_args *args)
 {
-    struct call c = {.cli = cli, .args = args, .op = cli_value(args, 1)};
+    struct call c = {.cli = cli, .args = args, .op = cli_operation(args)};
 
+    c.raw = cli_get(args, "raw");
     alk_buf_init(&c.input, NULL, INPUT_MAX);
     int rc = topic_input(&c, args);
     if (rc == CLI_OK) {
@@ -300,12 +342,15 @@ static int run_subscribe(struct cli *cli, const struct cli_args *args)
 
 /* --- the commands -------------------------------------------------------------------------- */
 
-static const struct cli_opt call_opts[] = {
+static const struct cli_opt raw_opts[] = {
     {.name = "raw",
      .letter = 'r',
      .value = "MEMBER",
-     .help = "Print the text of this member of each answer and nothing else; base64 is decoded "
-             "where the schema says so. For fs/read: --raw data."},
+     .help = "Of each answer print this member alone: a text as it is, base64 decoded where the "
+             "schema says so; anything else as a line of JSON. For fs/read: --raw data."},
+    {.name = NULL}};
+
+static const struct cli_opt call_opts[] = {
     {.name = "wait",
      .value = "TIME",
      .help = "How long the answer may take: 500ms, 10s, 5m. Default: what the operation allows."},
@@ -340,7 +385,7 @@ const struct cli_command cli_call_command = {
     .purpose = "Calls an operation and prints its answer. What operations there are, with their "
                "fields, is told by `alknet ops NODE`. Exit status 3: you may not; 2: the input "
                "does not fit; 4: nobody could be reached who answers.",
-    .sets = {cli_node_opts, call_opts, lines_opts},
+    .sets = {raw_opts, call_opts, lines_opts, cli_node_opts},
     .args = call_args,
     .takes_fields = true,
     .sections = call_sections,
@@ -373,7 +418,7 @@ const struct cli_command cli_subscribe_command = {
     .purpose = "Subscribes and prints each answer as a line of JSON until the subscription ends or "
                "you stop it. A name without a slash is a topic of the node's events; in patterns * "
                "stands for one part and > for all that follow.",
-    .sets = {cli_node_opts, subscribe_opts, lines_opts},
+    .sets = {subscribe_opts, raw_opts, lines_opts, cli_node_opts},
     .args = subscribe_args,
     .takes_fields = true,
     .examples =

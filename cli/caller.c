@@ -234,72 +234,12 @@ int cli_caller_ask(struct cli_caller *c, const struct alk_ask *ask, struct cli_a
     return answer->is_over || answer->is_enough ? CLI_OK : c->status;
 }
 
-/* --- telling ------------------------------------------------------------------------- */
+/* --- asking and telling --------------------------------------------------------- */
 
-static const struct {
-    const char *code;
-    int status;
-} statuses[] = {{ALK_OPS_UNAUTHENTICATED, CLI_REFUSED},
-                {ALK_OPS_FORBIDDEN, CLI_REFUSED},
-                {ALK_OPS_INVALID_INPUT, CLI_USAGE},
-                {ALK_OPS_UNAVAILABLE, CLI_UNREACHABLE},
-                {ALK_OPS_TIMEOUT, CLI_UNREACHABLE}};
-
-/* {"errors": [{"at", "what"}]} of INVALID_INPUT, a line each, unless there is but one and
- * the message has told it. */
-static void tell_places(struct cli *cli, const char *message, struct alk_span details)
+const char *cli_operation(const struct cli_args *args)
 {
-    struct yyjson_doc *doc = NULL;
-    size_t i, max;
-    struct yyjson_val *one;
-
-    if (details.n == 0 || alk_json_parse(details, &doc) != ALK_OK) {
-        return;
-    }
-    struct yyjson_val *errors = yyjson_obj_get(yyjson_doc_get_root(doc), "errors");
-    yyjson_arr_foreach(errors, i, max, one)
-    {
-        struct yyjson_val *at = yyjson_obj_get(one, "at"), *what = yyjson_obj_get(one, "what");
-        char place[300], text[300];
-        cli_safe(alk_span(yyjson_get_str(at), yyjson_get_len(at)), place, sizeof place);
-        cli_safe(alk_span(yyjson_get_str(what), yyjson_get_len(what)), text, sizeof text);
-        if (max == 1 && strstr(message, text) != NULL && strstr(message, place) != NULL) {
-            break;
-        }
-        (void)fprintf(cli->err, "  %s: %s\n", place[0] == '\0' ? "the input" : place, text);
-    }
-    yyjson_doc_free(doc);
-}
-
-int cli_caller_tell(struct cli_caller *c, const char *op, const struct cli_answer *answer)
-{
-    int status = CLI_FAILED;
-    if (answer->code[0] == '\0') {
-        return CLI_OK;
-    }
-    if (c->is_over && strcmp(answer->code, ALK_OPS_UNAVAILABLE) == 0) {
-        return c->status; /* the connection has ended, and why was told */
-    }
-    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
-        if (strcmp(statuses[i].code, answer->code) == 0) {
-            status = statuses[i].status;
-        }
-    }
-    (void)cli_fail(c->cli, status, "%s: %s%s%s", op, answer->code,
-                   answer->message[0] == '\0' ? "" : ": ", answer->message);
-    tell_places(c->cli, answer->message, alk_buf_span(&answer->details));
-    if (strcmp(answer->code, ALK_OPS_NOT_FOUND) == 0 &&
-        strstr(answer->message, "operation") != NULL) {
-        (void)fprintf(c->cli->err, "alknet: what you may call there: alknet ops %s\n", c->name);
-    }
-    return status;
-}
-
-const char *cli_json_fault(alk_err err)
-{
-    return err == ALK_E_TOO_BIG ? " that a node takes: it is too deep, or has too many values"
-           : err == ALK_E_NOMEM ? ": out of memory"
-                                : "";
+    const char *name = cli_value(args, 1);
+    return name != NULL && name[0] == '/' ? name + 1 : name;
 }
 
 int cli_caller_get_of(struct cli_caller *c, const char *op, const char *about,

@@ -66,17 +66,22 @@ struct cli_answer {
     struct alk_buf details;
 };
 void cli_answer_fini(struct cli_answer *answer);
-/* What is wrong with a JSON text of the person's, to follow "... is not JSON". */
-const char *cli_json_fault(alk_err err);
 /* Starts a call; the answer stays where it is until it is over. */
 ALK_NODISCARD alk_err cli_caller_start(struct cli_caller *c, const struct alk_ask *ask,
                                        struct cli_answer *answer);
 /* Starts it and waits until it is over or enough. CLI_OK: it was answered, with success or
  * not: see code. */
 int cli_caller_ask(struct cli_caller *c, const struct alk_ask *ask, struct cli_answer *answer);
-/* Tells what the node answered, with the places of an INVALID_INPUT; returns the exit
- * status for its code, CLI_OK for success. */
+/* Tells what the node answered, with the places of an INVALID_INPUT and what to do next
+ * (cli/caller_tell.c); may ask the node for that. Returns the exit status for its code,
+ * CLI_OK for success. */
 int cli_caller_tell(struct cli_caller *c, const char *op, const struct cli_answer *answer);
+/* All operations of the node, for hints and completion: what goes wrong on the way is not
+ * told. *ret_doc, the caller's to free: {"operations": [{"name", ...}]}. */
+int cli_caller_operations(struct cli_caller *c, struct yyjson_doc **ret_doc);
+/* Argument 1, the name of an operation. The slash before it that the wire has is taken
+ * off. */
+const char *cli_operation(const struct cli_args *args);
 /* Asks and tells; the output parsed. *ret_doc is the caller's to free. */
 int cli_caller_get(struct cli_caller *c, const char *op, struct alk_span input,
                    struct yyjson_doc **ret_doc);

@@ -345,6 +345,25 @@ int cli_client_failed(struct cli_client *c, alk_err err, const char *message)
     return status;
 }
 
+void cli_client_tell_key(struct cli_client *c)
+{
+    char key[ALK_Z32_ADDRESS_SIZE] = "";
+
+    if (c->token[0] != '\0') {
+        return; /* it is the token that counts */
+    }
+    if (c->key == NULL) {
+        (void)fprintf(c->cli->err, "alknet: no key was shown: leave out --anonymous, or show a "
+                                   "token (--token-file FILE)\n");
+        return;
+    }
+    alk_key_address(alk_key_public(c->key), key);
+    (void)fprintf(c->cli->err,
+                  "alknet: to be let in with this key, on the node: alknet peer add "
+                  "NAME %s\n",
+                  key);
+}
+
 int cli_client_closed(struct cli_client *c, alk_err why, uint64_t code, struct alk_span reason)
 {
     char text[128];
@@ -367,9 +386,8 @@ int cli_client_closed(struct cli_client *c, alk_err why, uint64_t code, struct a
     (void)cli_fail(c->cli, CLI_FAILED, "%s closed the connection: %s (code %llu)%s%s",
                    c->node.host_port, alk_code_name(code), (unsigned long long)code,
                    has_text ? ": " : "", has_text ? text : "");
-    if (code == ALK_CODE_AUTH && c->has_home) {
-        (void)fprintf(c->cli->err, "alknet: to be let in: alknet peer add NAME KEY on the node, "
-                                   "with the key that `alknet id --client` prints here\n");
+    if (code == ALK_CODE_AUTH) {
+        cli_client_tell_key(c);
     }
     return is_refused ? CLI_REFUSED : CLI_FAILED;
 }

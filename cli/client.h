@@ -56,6 +56,9 @@ int cli_client_failed(struct cli_client *c, alk_err err, const char *message);
 /* The same for the end of a connection that had been open. */
 int cli_client_closed(struct cli_client *c, alk_err why, uint64_t code, struct alk_span reason);
 
+/* Tells somebody whom the node does not know how to become known. */
+void cli_client_tell_key(struct cli_client *c);
+
 /* Where the connection goes and over what: "quic", "tls". Static text. */
 const char *cli_transport_name(enum alk_transport transport);
 

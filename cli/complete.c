@@ -9,7 +9,6 @@
 #include "core/store/file.h"
 #include "core/store/known_nodes.h"
 #include "home.h"
-#include "pages.h"
 
 #include <inttypes.h>
 
@@ -117,26 +116,6 @@ static void keep(const struct cli_home *home, const char *path, const char *node
 
 /* --- asking ------------------------------------------------------------------- */
 
-static int ask_page(void *ctx, struct alk_span input, struct yyjson_doc **ret_doc,
-                    struct yyjson_val **ret_output)
-{
-    struct cli_caller *caller = (struct cli_caller *)ctx;
-    const struct alk_ask ask = {
-        .struct_size = sizeof ask, .op = "services/list", .input = input, .timeout_ms = 1000};
-    struct cli_answer answer = {.each = NULL};
-
-    int rc = cli_caller_ask(caller, &ask, &answer);
-    if (rc == CLI_OK) {
-        rc = cli_caller_tell(caller, ask.op, &answer);
-    }
-    if (rc == CLI_OK && alk_json_parse(alk_buf_span(&answer.output), ret_doc) != ALK_OK) {
-        rc = CLI_FAILED;
-    }
-    *ret_output = rc == CLI_OK ? yyjson_doc_get_root(*ret_doc) : NULL;
-    cli_answer_fini(&answer);
-    return rc;
-}
-
 /* A name of an operation is safe for any shell; anything else is no name. */
 static bool is_name(struct alk_span name)
 {
@@ -164,7 +143,7 @@ static int ask(struct cli *quiet, const struct cli_args *args, const char *node,
     patient.given_count = 1;
     int rc = cli_caller_open(quiet, &patient, node, NULL, &caller);
     if (rc == CLI_OK) {
-        rc = cli_pages_read(quiet, "operations", ask_page, &caller, &doc);
+        rc = cli_caller_operations(&caller, &doc);
     }
     yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "operations"), i, max, one)
     {

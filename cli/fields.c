@@ -54,10 +54,34 @@ struct reader {
     struct yyjson_mut_val *root;
 };
 
+/* The fields are the operation's: its page explains them, not the command's help. */
+static int tell_page(const struct reader *r)
+{
+    char op[300];
+
+    cli_safe(alk_span_str(cli_value(r->args, 1)), op, sizeof op);
+    (void)fprintf(r->cli->err, "alknet: what it takes: alknet ops %s %s\n", cli_value(r->args, 0),
+                  op);
+    return CLI_USAGE;
+}
+
 static int wrong(const struct reader *r, const struct cli_field *field, const char *what)
 {
-    return cli_usage(r->cli->err, r->args, "--" ALK_SPAN_FMT " %s", ALK_SPAN_ARG(field->name),
-                     what);
+    (void)cli_fail(r->cli, CLI_USAGE, "--" ALK_SPAN_FMT " %s", ALK_SPAN_ARG(field->name), what);
+    return tell_page(r);
+}
+
+/* Of a value that is not what the field takes, or is missing. */
+static int unfit(const struct reader *r, const struct cli_field *field, const char *what)
+{
+    char value[200], text[256];
+
+    if (field->value == NULL) {
+        return wrong(r, field, "needs a value");
+    }
+    cli_safe(alk_span_str(field->value), value, sizeof value);
+    (void)snprintf(text, sizeof text, "%s, not %s", what, value[0] == '\0' ? "nothing" : value);
+    return wrong(r, field, text);
 }
 
 static struct yyjson_mut_val *json_value(const struct reader *r, const char *text)
@@ -76,14 +100,14 @@ static int read_number(const struct reader *r, const struct cli_field *f,
 {
     *ret = f->value == NULL ? NULL : json_value(r, f->value);
     return yyjson_mut_is_num(*ret) || yyjson_mut_is_raw(*ret) ? CLI_OK
-                                                              : wrong(r, f, "takes a number");
+                                                              : unfit(r, f, "takes a number");
 }
 
 static int read_bool(const struct reader *r, const struct cli_field *f, struct yyjson_mut_val **ret)
 {
     bool is_true = f->value == NULL || strcmp(f->value, "true") == 0;
     *ret = yyjson_mut_bool(r->doc, is_true);
-    return is_true || strcmp(f->value, "false") == 0 ? CLI_OK : wrong(r, f, "is true or false");
+    return is_true || strcmp(f->value, "false") == 0 ? CLI_OK : unfit(r, f, "is true or false");
 }
 
 static int read_one(const struct reader *r, const struct cli_field *f, enum cli_field_type type,
@@ -96,11 +120,11 @@ static int read_one(const struct reader *r, const struct cli_field *f, enum cli_
         return read_bool(r, f, ret);
     case CLI_FIELD_STRING:
         *ret = f->value == NULL ? NULL : yyjson_mut_str(r->doc, f->value);
-        return *ret != NULL ? CLI_OK : wrong(r, f, "needs a value");
+        return *ret != NULL ? CLI_OK : unfit(r, f, "");
     case CLI_FIELD_OBJECT:
     case CLI_FIELD_ARRAY:
         *ret = f->value == NULL ? NULL : json_value(r, f->value);
-        return *ret != NULL ? CLI_OK : wrong(r, f, "takes JSON");
+        return *ret != NULL ? CLI_OK : unfit(r, f, "takes JSON");
     case CLI_FIELD_ANY:
         *ret = f->value == NULL ? yyjson_mut_bool(r->doc, true) : json_value(r, f->value);
         *ret = *ret == NULL ? yyjson_mut_str(r->doc, f->value) : *ret;
@@ -145,13 +169,10 @@ static int unknown(const struct reader *r, const struct cli_field *f, struct yyj
     }
     names[n] = NULL;
     const char *near = alk_span_cstr(f->name, bare, sizeof bare) ? cli_nearest(bare, names) : NULL;
-    if (near != NULL) {
-        return cli_usage(r->cli->err, r->args,
-                         "the operation has no field \"" ALK_SPAN_FMT "\"; did you mean --%s?",
-                         ALK_SPAN_ARG(f->name), near);
-    }
-    return cli_usage(r->cli->err, r->args, "the operation has no field \"" ALK_SPAN_FMT "\"",
-                     ALK_SPAN_ARG(f->name));
+    (void)cli_fail(r->cli, CLI_USAGE, "the operation has no field \"" ALK_SPAN_FMT "\"%s%s%s",
+                   ALK_SPAN_ARG(f->name), near != NULL ? "; did you mean --" : "",
+                   near != NULL ? near : "", near != NULL ? "?" : "");
+    return tell_page(r);
 }
 
 static int read_field(const struct reader *r, const struct cli_field *f, struct yyjson_val *schema)
@@ -160,6 +181,10 @@ static int read_field(const struct reader *r, const struct cli_field *f, struct 
     struct yyjson_val *property = yyjson_obj_getn(properties, (const char *)f->name.p, f->name.n);
     struct yyjson_mut_val *v = NULL;
 
+    if (!alk_span_is_utf8(f->name) ||
+        (f->value != NULL && !alk_span_is_utf8(alk_span_str(f->value)))) {
+        return wrong(r, f, "is not UTF-8");
+    }
     if (property == NULL && properties != NULL) {
         return unknown(r, f, properties);
     }

@@ -20,7 +20,8 @@ enum cli_field_type cli_field_type(struct yyjson_val *property);
 const char *cli_field_type_name(struct yyjson_val *property);
 
 /* The input: an object of the fields. schema: the operation's input schema (NULL: takes
- * anything). CLI_OK: *ret_doc is the caller's. CLI_USAGE: a message was written. */
+ * anything). CLI_OK: *ret_doc is the caller's. CLI_USAGE: a message was written, and that
+ * `alknet ops` explains the fields; the command's arguments begin with NODE OPERATION. */
 int cli_fields_read(struct cli *cli, const struct cli_args *args, struct yyjson_val *schema,
                     struct yyjson_mut_doc **ret_doc);
 

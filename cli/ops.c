@@ -25,10 +25,24 @@ static void safe_of(struct yyjson_val *object, const char *name, char *ret, size
 
 /* --- the list --------------------------------------------------------------------- */
 
+/* A column that says where operations are from only when some are from elsewhere. */
+static unsigned columns_of(struct yyjson_val *operations)
+{
+    size_t i, max;
+    struct yyjson_val *one;
+    yyjson_arr_foreach(operations, i, max, one)
+    {
+        if (text_of(one, "source")[0] != '\0') {
+            return 4;
+        }
+    }
+    return 3;
+}
+
 static int put_list(struct cli *cli, struct yyjson_val *operations)
 {
     static const char *const head[] = {"OPERATION", "KIND", "WHAT IT DOES", "FROM"};
-    struct cli_table table = {.columns = 4};
+    struct cli_table table = {.columns = columns_of(operations)};
     bool is_ok = cli_table_row(&table, head);
     size_t i, max;
     struct yyjson_val *one;
@@ -64,23 +78,71 @@ static int ask_page(void *ctx, struct alk_span input, struct yyjson_doc **ret_do
     return rc;
 }
 
-static int run_list(struct cli *cli, struct cli_caller *caller, bool names_only)
+/* Those whose name begins with "name_space/". Takes doc; gives the new one. */
+static struct yyjson_doc *only_of(struct yyjson_doc *doc, const char *name_space)
 {
-    struct yyjson_doc *doc = NULL;
-    size_t i, max;
+    struct yyjson_mut_doc *kept = yyjson_mut_doc_new(NULL);
+    struct yyjson_mut_val *root = yyjson_mut_obj(kept);
+    struct yyjson_mut_val *list = yyjson_mut_obj_add_arr(kept, root, "operations");
+    size_t i, max, n = strlen(name_space);
     struct yyjson_val *one;
-    int rc = cli_pages_read(cli, "operations", ask_page, caller, &doc);
 
-    if (rc != CLI_OK) {
+    yyjson_mut_doc_set_root(kept, root);
+    yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "operations"), i, max, one)
+    {
+        const char *name = text_of(one, "name");
+        if (strncmp(name, name_space, n) == 0 && name[n] == '/') {
+            (void)yyjson_mut_arr_append(list, yyjson_val_mut_copy(kept, one));
+        }
+    }
+    struct yyjson_doc *ret = yyjson_mut_doc_imut_copy(kept, NULL);
+    yyjson_mut_doc_free(kept);
+    yyjson_doc_free(doc);
+    return ret;
+}
+
+/* All of them, or those of a namespace. CLI_OK, or the status with the message written. */
+static int read_list(struct cli *cli, struct cli_caller *caller, const char *name_space,
+                     struct yyjson_doc **ret)
+{
+    int rc = cli_pages_read(cli, "operations", ask_page, caller, ret);
+
+    if (rc != CLI_OK || name_space == NULL) {
         return rc;
     }
+    *ret = only_of(*ret, name_space);
+    struct yyjson_val *list = yyjson_obj_get(yyjson_doc_get_root(*ret), "operations");
+    if (list == NULL) {
+        return cli_fail_err(cli, ALK_E_NOMEM, NULL);
+    }
+    if (yyjson_arr_size(list) == 0) {
+        return cli_fail(cli, CLI_FAILED,
+                        "no operation that you may call begins with %s/; all: alknet ops %s",
+                        name_space, caller->name);
+    }
+    return CLI_OK;
+}
+
+static void put_names(struct cli *cli, struct yyjson_val *operations)
+{
+    size_t i, max;
+    struct yyjson_val *one;
+    yyjson_arr_foreach(operations, i, max, one)
+    {
+        (void)fprintf(cli->out, "%s\n", text_of(one, "name"));
+    }
+}
+
+static int run_list(struct cli *cli, struct cli_caller *caller, const char *name_space,
+                    bool names_only)
+{
+    struct yyjson_doc *doc = NULL;
+    int rc = read_list(cli, caller, name_space, &doc);
     struct yyjson_val *operations = yyjson_obj_get(yyjson_doc_get_root(doc), "operations");
-    if (names_only) {
-        yyjson_arr_foreach(operations, i, max, one)
-        {
-            (void)fprintf(cli->out, "%s\n", text_of(one, "name"));
-        }
-    } else {
+
+    if (rc == CLI_OK && names_only) {
+        put_names(cli, operations);
+    } else if (rc == CLI_OK) {
         rc = cli->is_json ? print_json(cli, operations) : put_list(cli, operations);
     }
     yyjson_doc_free(doc);
@@ -128,10 +190,14 @@ static void put_properties(struct cli *cli, struct yyjson_val *schema, unsigned 
 static void put_property(struct cli *cli, struct yyjson_val *name, struct yyjson_val *property,
                          bool is_needed, unsigned level, bool is_flag)
 {
-    static const char *const limits[][2] = {
-        {"minimum", "at least"},    {"maximum", "at most"}, {"minLength", "from length"},
-        {"maxLength", "to length"}, {"pattern", "like"},    {"enum", "one of"},
-        {"default", "default"},     {"const", "always"}};
+    static const char *const limits[][2] = {{"minimum", "at least"},
+                                            {"maximum", "at most"},
+                                            {"minLength", "at least so long:"},
+                                            {"maxLength", "at most so long:"},
+                                            {"pattern", "like"},
+                                            {"enum", "one of"},
+                                            {"default", "default"},
+                                            {"const", "always"}};
     unsigned indent = INDENT + 4 * level;
     char label[200], word[200];
 
@@ -210,7 +276,7 @@ static void put_example(struct cli *cli, const struct cli_args *args, struct yyj
     heading(cli, "TRY IT");
     (void)fprintf(cli->out, "%*salknet %s %s %s", INDENT, "",
                   strcmp(kind, "subscription") == 0 ? "subscribe" : "call", cli_value(args, 0),
-                  cli_value(args, 1));
+                  cli_operation(args));
     yyjson_obj_foreach(yyjson_obj_get(input, "properties"), i, max, key, val)
     {
         if (is_required(input, key)) {
@@ -250,9 +316,9 @@ static int run_page(struct cli *cli, const struct cli_args *args, struct cli_cal
 
     alk_buf_init(&input, NULL, 4096);
     (void)alk_buf_put_str(&input, "{\"name\":");
-    (void)alk_buf_put_json(&input, alk_span_str(cli_value(args, 1)));
+    (void)alk_buf_put_json(&input, alk_span_str(cli_operation(args)));
     (void)alk_buf_put_str(&input, "}");
-    int rc = cli_caller_get_of(caller, "services/schema", cli_value(args, 1), alk_buf_span(&input),
+    int rc = cli_caller_get_of(caller, "services/schema", cli_operation(args), alk_buf_span(&input),
                                &doc);
     if (rc == CLI_OK && cli->is_json) {
         rc = print_json(cli, yyjson_doc_get_root(doc));
@@ -267,10 +333,13 @@ static int run_page(struct cli *cli, const struct cli_args *args, struct cli_cal
 static int run_ops(struct cli *cli, const struct cli_args *args)
 {
     struct cli_caller caller;
+    const char *name = cli_operation(args);
+    bool is_one = name != NULL && strchr(name, '/') != NULL;
+
     int rc = cli_caller_open(cli, args, cli_value(args, 0), NULL, &caller);
     if (rc == CLI_OK) {
-        rc = cli_value(args, 1) != NULL ? run_page(cli, args, &caller)
-                                        : run_list(cli, &caller, cli_has(args, "names"));
+        rc = is_one ? run_page(cli, args, &caller)
+                    : run_list(cli, &caller, name, cli_has(args, "names"));
     }
     cli_caller_close(&caller);
     return rc;
@@ -282,17 +351,18 @@ const struct cli_command cli_ops_command = {
     .purpose = "Lists the operations of a node that you may call, with those of its workers. With "
                "the name of one it prints a page about it, made from its schemas: fields, limits, "
                "answers, errors.",
-    .sets = {cli_node_opts,
-             (const struct cli_opt[]){
+    .sets = {(const struct cli_opt[]){
                  {.name = "names", .help = "Print the names alone, one per line."}, {.name = NULL}},
-             cli_json_opts},
+             cli_json_opts, cli_node_opts},
     .args =
         (const struct cli_arg[]){
             {"NODE", CLI_NODE, .help = "The node: alknet://KEY@HOST:PORT, HOST:PORT or a name."},
-            {"OPERATION", CLI_OPERATION, .is_optional = true, .help = "The one to explain."},
+            {"OPERATION", CLI_OPERATION, .is_optional = true,
+             .help = "The one to explain; fs lists those of fs/ alone."},
             {.name = NULL}},
     .examples =
         (const struct cli_example[]){{"alknet ops home", "what can be called there"},
+                                     {"alknet ops home fs", "of that, what is about files"},
                                      {"alknet ops home fs/read", "how one is called"},
                                      {"alknet ops home --json | jq -r '.[].name'", "for a program"},
                                      {NULL, NULL}},

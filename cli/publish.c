@@ -2,10 +2,13 @@
 /* alknet publish */
 #include "caller.h"
 #include "commands.h"
+#include "json_text.h"
 
 #include "base/text.h"
 #include "core/frame.h"
+#include "ops/topic.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
@@ -21,6 +24,7 @@ struct publish {
     struct alk_buf in; /* of standard input, not sent yet */
     struct cli_answer answers[WINDOW];
     uint64_t sent, told; /* events; the answers in between are under way */
+    uint64_t line;       /* of standard input; 0: none was read */
     bool has_end;
     struct alk_watch *watch; /* of standard input */
     bool is_file;            /* no watching it: it is always ready */
@@ -43,15 +47,19 @@ static alk_err build(struct publish *p, struct alk_span data, struct alk_buf *re
     return ret->err;
 }
 
+/* A line's number when there may be many. */
 static int check_json(struct publish *p, struct alk_span data)
 {
-    struct yyjson_doc *doc = NULL;
-    alk_err err = alk_json_parse(data, &doc);
-    yyjson_doc_free(doc);
-    return err == ALK_OK
-               ? CLI_OK
-               : cli_fail(p->cli, CLI_USAGE, "the data of event %" PRIu64 " is not JSON%s",
-                          p->sent + 1, cli_json_fault(err));
+    char what[64] = "the data";
+
+    if (p->line > 0) {
+        (void)snprintf(what, sizeof what, "line %" PRIu64 " of standard input", p->line);
+    }
+    int rc = cli_json_check(p->cli, data, what);
+    if (rc == CLI_USAGE && p->line == 0 && data.n > 0 && isalpha(data.p[0])) {
+        (void)fprintf(p->cli->err, "alknet: a text is written with its quotes: '\"...\"'\n");
+    }
+    return rc;
 }
 
 static int start(struct publish *p, struct alk_span data, struct cli_answer *answer)
@@ -197,6 +205,7 @@ static int publish_lines(struct publish *p)
 
     while (rc == CLI_OK && (err = next_line(p, &line, &rc)) == ALK_OK) {
         size_t n = line.n;
+        p->line++;
         if (alk_span_trim(line).n > 0) {
             if (p->sent - p->told == WINDOW) {
                 rc = finish(p, &p->answers[p->told++ % WINDOW]);
@@ -221,16 +230,36 @@ static int publish_lines(struct publish *p)
     return rc;
 }
 
+/* What the node would not take, told in the words of the command line. */
+static int check_args(const struct publish *p)
+{
+    const char *data = cli_value(p->args, 2), *id = cli_get(p->args, "id");
+    struct alk_topic topic;
+
+    if (data != NULL && strcmp(data, "-") == 0 && id != NULL) {
+        return cli_usage(p->cli->err, p->args, "--id names one event; with - there may be many");
+    }
+    if (alk_topic_parse(alk_span_str(cli_value(p->args, 1)), &topic) != ALK_OK) {
+        return cli_usage(
+            p->cli->err, p->args,
+            "\"%s\" is no topic: 1 to 16 parts of A-Z a-z 0-9 _ - with dots between%s",
+            cli_value(p->args, 1),
+            strpbrk(cli_value(p->args, 1), "*>") != NULL ? "; patterns are for subscribing" : "");
+    }
+    return CLI_OK;
+}
+
 static int run_publish(struct cli *cli, const struct cli_args *args)
 {
     struct publish p = {.cli = cli, .args = args};
     const char *data = cli_value(args, 2) == NULL ? "null" : cli_value(args, 2);
 
-    if (strcmp(data, "-") == 0 && cli_has(args, "id")) {
-        return cli_usage(cli->err, args, "--id names one event; with - there may be many");
+    int rc = check_args(&p);
+    if (rc != CLI_OK) {
+        return rc;
     }
     alk_buf_init(&p.in, NULL, LINE_BYTES + 65536);
-    int rc = cli_caller_open(cli, args, cli_value(args, 0), NULL, &p.caller);
+    rc = cli_caller_open(cli, args, cli_value(args, 0), NULL, &p.caller);
     if (rc == CLI_OK && strcmp(data, "-") == 0) {
         rc = publish_lines(&p);
     } else if (rc == CLI_OK) {
@@ -250,14 +279,13 @@ const struct cli_command cli_publish_command = {
     .purpose = "Publishes an event and prints its number once the node has it: for a topic that is "
                "kept, once it is on disk. With - each line of standard input is the data of one "
                "event.",
-    .sets = {cli_node_opts,
-             (const struct cli_opt[]){
+    .sets = {(const struct cli_opt[]){
                  {.name = "id",
                   .value = "ID",
                   .help = "A name of your choice for the event. Published again within two "
                           "minutes under the same name, it is not a second event."},
                  {.name = NULL}},
-             cli_json_opts},
+             cli_json_opts, cli_node_opts},
     .args =
         (const struct cli_arg[]){
             {"NODE", CLI_NODE, .help = "The node: alknet://KEY@HOST:PORT, HOST:PORT or a name."},

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* cli/json_text.h - JSON that a person wrote: whether a node would take it, and if not,
+ * what is wrong with it and where.
+ */
+#ifndef ALK_CLI_JSON_TEXT_H
+#define ALK_CLI_JSON_TEXT_H
+
+#include "base/span.h"
+#include "cli.h"
+
+/* CLI_OK; else CLI_USAGE (or CLI_FAILED without memory) with "<what> is not JSON: ..."
+ * written: the reason and the text from that place on. */
+int cli_json_check(struct cli *cli, struct alk_span text, const char *what);
+
+#endif

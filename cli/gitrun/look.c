@@ -82,10 +82,12 @@ static void walk(int dir, const char *above, unsigned depth, struct names *names
     if (d == NULL) {
         gh_die("%s: %s", above, strerror(errno));
     }
-    while ((errno = 0, e = readdir(d)) != NULL) {
+    errno = 0;
+    while ((e = readdir(d)) != NULL) {
         if (e->d_name[0] != '.') {
             look_at(dirfd(d), e->d_name, above, depth, names);
         }
+        errno = 0;
     }
     if (errno != 0) { /* half a list would pass for a whole one */
         gh_die("%s: %s", above, strerror(errno));

@@ -9,6 +9,7 @@
 
 #define NO_APPLICATION_PROTOCOL 120
 #define QUEUE                   32
+#define ANY_SIZE                NGTCP2_DEFAULT_MAX_RECV_UDP_PAYLOAD_SIZE
 
 struct bare {
     struct pair *p;
@@ -20,7 +21,8 @@ struct bare {
     uint8_t in[QUEUE][2048]; /* what the server sent */
     size_t in_n[QUEUE];
     size_t in_count;
-    int rv; /* of the last read */
+    size_t largest; /* of what the server sent */
+    int rv;         /* of the last read */
 };
 
 static ngtcp2_conn *get_conn(ngtcp2_crypto_conn_ref *ref)
@@ -99,7 +101,7 @@ static void set_addr(ngtcp2_addr *a, const struct alk_addr *from)
     a->addrlen = sizeof in;
 }
 
-static void start(struct bare *b, const char *alpn)
+static void start(struct bare *b, const char *alpn, size_t takes)
 {
     ngtcp2_settings settings;
     ngtcp2_transport_params params;
@@ -115,6 +117,7 @@ static void start(struct bare *b, const char *alpn)
     settings.initial_ts = b->p->w.now;
     ngtcp2_transport_params_default(&params);
     params.initial_max_data = 65536;
+    params.max_udp_payload_size = takes;
     start_tls(b, alpn);
     assert_int_equal(ngtcp2_conn_client_new(&b->nc, &dcid, &scid, &b->path.path,
                                             NGTCP2_PROTO_VER_V1, &callbacks, &settings, &params,
@@ -127,6 +130,7 @@ static void start(struct bare *b, const char *alpn)
 static bool keep(void *ctx, struct sim_node *from, struct sim_node *to, uint8_t *data, size_t *n)
 {
     struct bare *b = ctx;
+    b->largest = from == b->p->s && *n > b->largest ? *n : b->largest;
     if (from == b->p->s && to == b->p->c && b->in_count < QUEUE && *n <= sizeof b->in[0]) {
         memcpy(b->in[b->in_count], data, *n);
         b->in_n[b->in_count++] = *n;
@@ -153,14 +157,14 @@ static void listen_to_it(struct bare *b)
     b->in_count = 0;
 }
 
-/* Until the server closes or the handshake is confirmed. */
-static void converse(struct bare *b, const char *alpn)
+/* Until the server closes, or for a second. takes: bytes of a datagram. */
+static void converse(struct bare *b, const char *alpn, size_t takes)
 {
     memset(b, 0, sizeof *b);
     b->p = pair_new(NULL);
     b->p->w.tap = keep;
     b->p->w.tap_ctx = b;
-    start(b, alpn);
+    start(b, alpn, takes);
     for (unsigned i = 0; i < 50 && b->rv == 0; i++) {
         speak(b);
         (void)sim_run(&b->p->w, 20 * ALK_MS, NULL, NULL);
@@ -180,7 +184,7 @@ static void leave(struct bare *b)
 static void check_refusal(const char *alpn)
 {
     struct bare b;
-    converse(&b, alpn);
+    converse(&b, alpn, ANY_SIZE);
     assert_int_equal(b.rv, NGTCP2_ERR_DRAINING);
     const ngtcp2_ccerr *e = ngtcp2_conn_get_ccerr(b.nc);
     assert_int_equal(e->type, NGTCP2_CCERR_TYPE_TRANSPORT);
@@ -208,12 +212,27 @@ static void an_alpn_that_is_served_opens(void **state)
 {
     (void)state;
     struct bare b;
-    converse(&b, "sim/1");
+    converse(&b, "sim/1", ANY_SIZE);
     assert_int_equal(b.rv, 0);
     assert_true(ngtcp2_conn_get_handshake_completed(b.nc) != 0);
     assert_int_equal(b.p->server.opens, 1);
     assert_string_equal(b.p->server.auth.alpn, "sim/1");
     leave(&b);
+}
+
+/* [RFC 9000 §18.2] max_udp_payload_size is what the peer is willing to receive */
+static void no_packet_is_larger_than_the_peer_takes(void **state)
+{
+    (void)state;
+    static const size_t takes[] = {ANY_SIZE, 1452, 1372, 1350, 1200};
+    static const size_t largest[] = {1452, 1452, 1372, 1342, 1200};
+    for (size_t i = 0; i < sizeof takes / sizeof takes[0]; i++) {
+        struct bare b;
+        converse(&b, "sim/1", takes[i]);
+        assert_int_equal(b.rv, 0);
+        assert_int_equal(b.largest, largest[i]);
+        leave(&b);
+    }
 }
 
 int main(void)
@@ -222,6 +241,7 @@ int main(void)
         cmocka_unit_test(no_alpn_at_all_is_alert_120),
         cmocka_unit_test(an_alpn_that_nobody_serves_is_alert_120),
         cmocka_unit_test(an_alpn_that_is_served_opens),
+        cmocka_unit_test(no_packet_is_larger_than_the_peer_takes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

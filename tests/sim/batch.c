@@ -2,6 +2,8 @@
 /* What leaves the machine: batches for segmentation offload, marks, qlog. */
 #include "sim/pair.h"
 
+#include "core/quic/internal.h"
+
 /* --- batches ------------------------------------------------------------------------ */
 
 static void segments_fill_batches(void **state)
@@ -45,6 +47,30 @@ static void a_network_may_refuse_offload_at_any_time(void **state)
     uint64_t segments = p->s->segments;
     pair_exchange(p, SIM_GET, 1 << 20);
     assert_int_equal(p->s->segments - segments, p->s->batches - batches);
+    pair_close(p);
+    pair_free(p);
+}
+
+/* A turn goes on when the socket was full, or others' packets came first. */
+static void a_path_that_grows_in_the_middle_of_a_turn_does_not_burst_a_batch(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(NULL);
+    struct sim_request r = {.size = 0};
+    p->w.net.mtu = 65507;
+    pair_connect(p);
+    for (unsigned i = 0; i < 3; i++) {
+        pair_exchange(p, SIM_GET, 8 << 20); /* a large congestion window */
+        (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+    }
+    struct alk_qconn *c = alk_qconn(p->server.conn);
+    assert_int_equal(alk_qmtu_path(c), 16336);
+    assert_true(ngtcp2_conn_get_cwnd_left(c->nc) > 2 * ALK_QUIC_BATCH);
+    c->turn_left = 1500; /* enough for a packet of an Ethernet */
+    check_err(sim_request_start(&r, &p->client, SIM_GET, 1 << 20), ALK_OK);
+    assert_true(sim_run(&p->w, 10 * ALK_SECOND, sim_request_is_done, &r));
+    assert_true(r.is_right);
+    assert_int_equal(p->s->uneven, 0);
     pair_close(p);
     pair_free(p);
 }
@@ -256,6 +282,7 @@ int main(void)
         cmocka_unit_test(segments_fill_batches),
         cmocka_unit_test(without_offload_a_batch_is_a_packet),
         cmocka_unit_test(a_network_may_refuse_offload_at_any_time),
+        cmocka_unit_test(a_path_that_grows_in_the_middle_of_a_turn_does_not_burst_a_batch),
         cmocka_unit_test(the_path_is_probed_for_larger_packets),
         cmocka_unit_test(an_answer_carries_its_acknowledgement),
         cmocka_unit_test(congestion_marks_are_sent),

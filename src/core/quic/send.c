@@ -215,7 +215,9 @@ static enum turn fill_batch(struct alk_qconn *c, struct alk_quic_batch *ret, siz
 
     *ret_n = 0;
     ngtcp2_path_storage_zero(&first.ps);
-    for (unsigned i = 0; i < most && (i == 0 || room - at >= usual); i++) {
+    /* The first packet may be larger than the room: a probe is, and so is one of a path
+     * that was found to carry more since the turn began. */
+    for (unsigned i = 0; i < most && (i == 0 || at + usual <= room); i++) {
         struct packet k = {.p = ret->buf + at};
         ngtcp2_path_storage_zero(&k.ps);
         k.size = i == 0 ? alk_qmtu_offer(c) : usual;

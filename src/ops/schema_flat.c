@@ -3,10 +3,13 @@
  * length. Most operations have such ones. The text of a value is walked over once; all
  * that is out of the ordinary is left to the tree, and so is every refusal. */
 #include "base/json_scan.h"
+#include "core/frame.h"
 #include "ops/schema_build.h"
 #include "ops/schema_check.h"
 
 #define FLAT_MEMBERS_MAX 32
+/* A tree has ALK_JSON_VALUES_MAX values, names among them: of two bytes each at least. */
+#define FLAT_TEXT_MAX    ((size_t)2 * ALK_JSON_VALUES_MAX)
 #define TYPES_ALL        (KIND_ANY | KIND_INTEGER)
 
 struct flat_member {
@@ -197,7 +200,7 @@ bool alk_schema_fits_text(const struct alk_schema *schema, struct alk_span text,
     struct alk_json_key key;
     uint32_t seen = 0;
     ret->n = 0;
-    if (flat == NULL || alk_json_scan_enter(&s) != ALK_OK) {
+    if (flat == NULL || text.n > FLAT_TEXT_MAX || alk_json_scan_enter(&s) != ALK_OK) {
         return false;
     }
     alk_err err;

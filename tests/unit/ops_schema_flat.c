@@ -191,6 +191,31 @@ static void as_many_properties_as_it_has_bits_are_looked_at(void **state)
     }
 }
 
+/* "data" has n members that are objects of one name. */
+static char judge_many(const struct alk_schema *s, size_t n)
+{
+    struct alk_schema_parts parts;
+    struct alk_buf b;
+    test_schema_series(&b, "{\"topic\":\"t\",\"data\":[0", ",{\"a\":1}", n, "]}");
+    check_err(alk_json_scan_check(alk_buf_span(&b)), ALK_OK);
+    char got = alk_schema_fits_text(s, alk_buf_span(&b), &parts) ? '1'
+               : fits_as_tree(s, alk_buf_span(&b))               ? 't'
+                                                                 : '0';
+    alk_buf_fini(&b);
+    return got;
+}
+
+/* A name is a value of the tree's, but none of the walk's. */
+static void more_values_than_a_tree_may_have_do_not_fit(void **state)
+{
+    struct alk_schema *s = test_schema(SCHEMAS[0]);
+    (void)state;
+    assert_int_equal(judge_many(s, 10000), '1');
+    assert_int_equal(judge_many(s, 20000), 't');
+    assert_int_equal(judge_many(s, 30000), '0');
+    alk_schema_free(s);
+}
+
 static bool is_simple(const char *text)
 {
     return alk_json_is_simple(alk_span_str(text));
@@ -232,6 +257,7 @@ int main(void)
         cmocka_unit_test(nothing_broken_is_said_to_fit),
         cmocka_unit_test(what_needs_more_than_types_and_lengths_needs_the_tree),
         cmocka_unit_test(as_many_properties_as_it_has_bits_are_looked_at),
+        cmocka_unit_test(more_values_than_a_tree_may_have_do_not_fit),
         cmocka_unit_test(long_and_deep_values_are_not_simple),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

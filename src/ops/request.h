@@ -108,7 +108,8 @@ struct alk_refusal {
 /* request_check.c: all that precedes the operation. NULL: it may run; else the code,
  * *ret (message NULL before), and details in r->out. Parses the input. */
 const char *alk_request_check(struct alk_request *r, struct alk_refusal *ret);
-/* Whether its rights still allow it. */
+/* Whether its rights still allow it. Not when that cannot be told: a rule about a resource
+ * that it met as it was handed on, and no tree. */
 bool alk_request_is_allowed(const struct alk_request *r);
 
 /* Frees what nobody needs any more: see above. True: it is gone. */

@@ -154,5 +154,5 @@ const char *alk_request_check(struct alk_request *r, struct alk_refusal *ret)
 bool alk_request_is_allowed(const struct alk_request *r)
 {
     return alk_access_check(r->op, r->may_see_internal, &r->rights) == NULL &&
-           (r->doc == NULL || check_resource(r) == NULL);
+           check_resource(r) == NULL;
 }

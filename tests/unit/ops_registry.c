@@ -338,6 +338,38 @@ static void a_worker_that_cannot_carry_a_request_hands_it_to_another(void **stat
     ops_world_fini(&w);
 }
 
+/* The rule came while the request waited at a worker that is not under it. */
+static void a_rule_that_cannot_be_looked_at_allows_nothing(void **state)
+{
+    const struct alk_op_access access = {
+        .resource_type = "repo", .resource_action = "read", .resource_member = "name"};
+    struct ops_world w;
+    struct worker a = {.n = 0}, b = {.n = 0};
+    struct ops_call c = {.full = 0};
+    struct alk_op op = work_op();
+    struct alk_op_provider *p = NULL;
+    const struct alk_identity *ann = ops_somebody("ann", "", NULL);
+    const struct alk_identity *later = ops_somebody("ann", "", NULL);
+    (void)state;
+    op.flags = ALK_OP_TEXT_INPUT;
+    op.input = "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"}}}";
+    ops_world_init(&w, NULL);
+    check_err(alk_ops_add_remote(w.ops, &op, "a", &a, NULL, 0, &a.provider), ALK_OK);
+    ops_ask(&w, &c, ann, "w/do", "{\"name\":\"x\"}");
+    assert_int_equal(a.n, 1);
+    check_err(alk_ops_add_remote(w.ops, &op, "b", &b, NULL, 0, &b.provider), ALK_OK);
+    check_err(alk_ops_guard_remote(w.ops, b.provider, op.flags, &access, &b, &p), ALK_OK);
+    check_err(alk_request_retry(a.waiting[0]), ALK_OK);
+    assert_int_equal(b.n, 1);
+    alk_request_set_caller(c.request, later);
+    ops_world_run(&w);
+    assert_string_equal(c.heard, "!UNAUTHENTICATED an identity is needed");
+    check_err(alk_request_respond(b.waiting[0]), ALK_OK);
+    alk_identity_unref(ann);
+    alk_identity_unref(later);
+    ops_world_fini(&w);
+}
+
 static void count_info(void *ctx, const struct alk_op_info *info)
 {
     char *text = ctx;
@@ -563,6 +595,7 @@ int main(void)
         cmocka_unit_test(the_providers_of_one_name_have_a_limit),
         cmocka_unit_test(a_provider_can_be_guarded_anew_while_it_works),
         cmocka_unit_test(a_worker_that_cannot_carry_a_request_hands_it_to_another),
+        cmocka_unit_test(a_rule_that_cannot_be_looked_at_allows_nothing),
         cmocka_unit_test(what_is_listed_is_what_can_be_called_now),
         cmocka_unit_test(a_list_goes_on_where_it_is_told_and_stops_when_told),
         cmocka_unit_test(two_loops_call_while_two_threads_add_and_remove),

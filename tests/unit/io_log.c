@@ -6,8 +6,10 @@
 #include "core/io/log.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -211,6 +213,40 @@ static void lines_are_appended_and_survive_a_rotation(void **ctx)
     assert_int_equal(alk_line_file_open(NULL, path, &file), ALK_E_NOENT);
 }
 
+/* As a disk that is full does. */
+static void bound_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_line_that_was_cut_short_is_not_the_beginning_of_the_next(void **ctx)
+{
+    (void)ctx;
+    char path[] = "/tmp/alk-lines-XXXXXX";
+    char text[256];
+    struct alk_line_file *file;
+    void (*old)(int) = signal(SIGXFSZ, SIG_IGN);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(alk_line_file_open(NULL, path, &file), ALK_OK);
+    assert_true(alk_line_file_put(file, ALK_LIT("who=ann")));
+    bound_files(13);
+    assert_false(alk_line_file_put(file, ALK_LIT("who=bob allowed=no")));
+    assert_false(alk_line_file_put(file, ALK_LIT("who=eve"))); /* nothing of it */
+    bound_files(RLIM_INFINITY);
+    assert_true(alk_line_file_put(file, ALK_LIT("who=eve allowed=yes")));
+    assert_true(alk_line_file_put(file, ALK_LIT("who=ann")));
+    (void)read_all(fd, text, sizeof text);
+    assert_string_equal(text, "who=ann\nwho=b\nwho=eve allowed=yes\nwho=ann\n");
+    alk_line_file_free(file);
+    (void)close(fd);
+    (void)unlink(path);
+    (void)signal(SIGXFSZ, old);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_blocked_reader_costs_lines_and_is_told),
         cmocka_unit_test(who_reads_along_hears_what_the_log_takes_until_he_leaves),
         cmocka_unit_test(lines_are_appended_and_survive_a_rotation),
+        cmocka_unit_test(a_line_that_was_cut_short_is_not_the_beginning_of_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,8 @@ struct alk_line_file {
     const struct alk_mem *mem;
     char *path;           /* owns */
     int fd;               /* owns */
-    pthread_mutex_t lock; /* of fd: reopen while others write */
+    pthread_mutex_t lock; /* of the rest: reopen while others write */
+    bool is_torn;         /* its last line was cut short */
 };
 
 static int open_append(const char *path)
@@ -83,6 +84,7 @@ void alk_line_file_free(struct alk_line_file *file)
     }
 }
 
+/* A full disk may take the beginning of a line: the next one must not become its end. */
 bool alk_line_file_put(struct alk_line_file *file, struct alk_span line)
 {
     union {
@@ -90,11 +92,16 @@ bool alk_line_file_put(struct alk_line_file *file, struct alk_span line)
         void *out; /* writev does not write through it */
     } base = {.in = line.p};
     char end[1] = {'\n'};
-    struct iovec iov[2] = {{base.out, line.n}, {end, 1}};
+    struct iovec iov[3] = {{end, 1}, {base.out, line.n}, {end, 1}};
     (void)pthread_mutex_lock(&file->lock);
-    ssize_t n = writev(file->fd, iov, 2);
+    size_t before = file->is_torn ? 1 : 0;
+    ssize_t n = writev(file->fd, iov + 1 - before, 2 + (int)before);
+    bool is_whole = n == (ssize_t)(before + line.n + 1);
+    if (n > 0) {
+        file->is_torn = !is_whole;
+    }
     (void)pthread_mutex_unlock(&file->lock);
-    return n == (ssize_t)(line.n + 1);
+    return is_whole;
 }
 
 const char *alk_line_file_path(const struct alk_line_file *file)

@@ -62,7 +62,8 @@ ALK_NODISCARD alk_err alk_line_file_open(const struct alk_mem *mem, const char *
  * failure. */
 ALK_NODISCARD alk_err alk_line_file_reopen(struct alk_line_file *file);
 void alk_line_file_free(struct alk_line_file *file);
-/* From every thread; adds the line break. False: the system refused. */
+/* From every thread; adds the line break. False: the system refused, or took a part, which
+ * then is a line of its own. */
 bool alk_line_file_put(struct alk_line_file *file, struct alk_span line);
 const char *alk_line_file_path(const struct alk_line_file *file);
 

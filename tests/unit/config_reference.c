@@ -319,6 +319,30 @@ static void the_example_means_the_defaults_with_and_without_comments(void **unus
     alk_buf_fini(&example);
 }
 
+static void the_example_names_settings_without_a_default(void **unused)
+{
+    static const struct alk_conf_row queue[] = {{.name = "events", .type = ALK_CONF_UINT},
+                                                {.name = "size", .type = ALK_CONF_SIZE},
+                                                {.name = NULL}};
+    static const struct alk_conf_row rows[] = {
+        {.name = "queue", .type = ALK_CONF_MAP, .sub = queue, .help = "What may wait."},
+        {.name = "greeting", .type = ALK_CONF_STRING, .help = "What is said."},
+        {.name = NULL}};
+    static const struct alk_handler talk = {
+        .name = "talk", .settings = rows, .flags = ALK_HANDLER_DEFAULT_ON};
+    static const struct alk_handler *const one[] = {&talk};
+    struct alk_buf example;
+    (void)unused;
+    alk_buf_init(&example, NULL, (size_t)1 << 20);
+    assert_int_equal(alk_config_example(NULL, one, 1, NULL, &example), ALK_OK);
+    const char *text = alk_buf_cstr(&example);
+    assert_non_null(
+        strstr(text, "##     What may wait.\n##       queue: {events: ..., size: ...}\n"));
+    assert_non_null(strstr(text, "##     What is said.\n##       greeting: (text)\n"));
+    assert_non_null(strstr(text, "##       isolation: (in-process or process)\n"));
+    alk_buf_fini(&example);
+}
+
 static void the_example_can_name_the_data_dir(void **unused)
 {
     struct alk_buf example;
@@ -383,6 +407,7 @@ int main(void)
         cmocka_unit_test(the_reference_has_every_row),
         cmocka_unit_test(types_are_told_with_bounds_and_units),
         cmocka_unit_test(the_example_means_the_defaults_with_and_without_comments),
+        cmocka_unit_test(the_example_names_settings_without_a_default),
         cmocka_unit_test(the_example_can_name_the_data_dir),
         cmocka_unit_test(the_samples_of_the_example_are_accepted),
         cmocka_unit_test(every_failed_allocation_is_told_and_leaks_nothing),

@@ -27,6 +27,16 @@ static const struct sample {
     {"tokens",
      "tokens: [{id: laptop, prefix: ..., hash: \"sha256:...\", expires_at: 2027-01-01}]\n"},
     {"levels", "levels: {quic: debug}\n"},
+    {"topics", "topics:\n"
+               "  - {match: \"builds.>\", durable: true, retain: {age: 7d}, publish: [ci]}\n"},
+    {"fs", "fs: {root: /srv/files}\n"},
+    {"operations", "operations:\n"
+                   "  - name: text/upper\n"
+                   "    kind: query\n"
+                   "    exec: [/usr/bin/python3, /usr/local/lib/upper.py]\n"
+                   "    input: '{\"type\": \"object\", \"required\": [\"text\"]}'\n"},
+    {"workers", "workers: [{namespace: text, require: {scopes: [texts]}}]\n"},
+    {"git", "git: {root: /srv/git, create_on_push: true}\n"},
     {"custom", "custom:\n"
                "  - {alpn: xmpp-client, forward: \"unix:/run/xmpp.sock\"}\n"
                "  - {alpn: my/tool, exec: [/usr/bin/tool, --stdio], memory: 256MiB}\n"
@@ -62,10 +72,28 @@ static void put_prose(struct alk_buf *b, unsigned depth, const char *text)
     }
 }
 
-static void put_sample(struct alk_buf *b, unsigned depth, const char *name)
+/* A map's members, or what the row takes. */
+static void put_shape(struct alk_buf *b, const struct alk_conf_row *row)
+{
+    char type[ALK_CONFIG_TYPE_TEXT_MAX];
+
+    if (row->type != ALK_CONF_MAP) {
+        alk_config_type_text(row, type);
+        (void)alk_buf_printf(b, "%s: (%s)\n", row->name, type);
+        return;
+    }
+    (void)alk_buf_printf(b, "%s: {", row->name);
+    for (const struct alk_conf_row *r = row->sub; r->name != NULL; r++) {
+        (void)alk_buf_printf(b, "%s%s: ...", r == row->sub ? "" : ", ", r->name);
+    }
+    (void)alk_buf_put_str(b, "}\n");
+}
+
+/* How the row is written: the sample; without one its name and what it takes. */
+static void put_sample(struct alk_buf *b, unsigned depth, const struct alk_conf_row *row)
 {
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
-        if (strcmp(samples[i].name, name) != 0) {
+        if (strcmp(samples[i].name, row->name) != 0) {
             continue;
         }
         struct alk_span rest = alk_span_str(samples[i].text);
@@ -75,6 +103,11 @@ static void put_sample(struct alk_buf *b, unsigned depth, const char *name)
             (void)alk_buf_put(b, line);
             (void)alk_buf_put_u8(b, '\n');
         }
+        return;
+    }
+    if (row->fallback == NULL) {
+        put_prefix(b, "##   ", depth);
+        put_shape(b, row);
     }
 }
 
@@ -88,7 +121,7 @@ static void put_row(struct alk_buf *b, unsigned depth, const struct alk_conf_row
     if (row->help != NULL) {
         put_prose(b, depth, row->help);
     }
-    put_sample(b, depth, row->name);
+    put_sample(b, depth, row);
     if (row->fallback == NULL) {
         return;
     }

@@ -103,5 +103,8 @@ class Peer:
 if __name__ == '__main__':
     if len(sys.argv) != 4:
         sys.exit('usage: call.py NODE OPERATION JSON')
-    with Peer(['alknet', 'dial', sys.argv[1], 'alknet/call']) as peer:
-        print(json.dumps(peer.call(sys.argv[2], json.loads(sys.argv[3])), indent=2))
+    try:
+        with Peer(['alknet', 'dial', sys.argv[1], 'alknet/call']) as peer:
+            print(json.dumps(peer.call(sys.argv[2], json.loads(sys.argv[3])), indent=2))
+    except (Failure, ConnectionError, ValueError) as e:
+        sys.exit('%s: %s' % (sys.argv[2], e))

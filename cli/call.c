@@ -15,7 +15,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define INPUT_MAX ((size_t)1 << 20)
+#define INPUT_MAX  ((size_t)1 << 20) /* more than the frame that carries it may have */
+#define STDIN_STEP ((size_t)65536)
 
 struct call {
     struct cli *cli;
@@ -40,11 +41,11 @@ struct call {
 static alk_err read_stdin(struct alk_buf *b)
 {
     for (;;) {
-        uint8_t *p = alk_buf_reserve(b, 65536);
-        if (p == NULL) {
+        uint8_t *p = alk_buf_reserve(b, STDIN_STEP);
+        if (p == NULL || alk_buf_len(b) > INPUT_MAX) {
             return ALK_E_TOO_BIG;
         }
-        ssize_t n = read(STDIN_FILENO, p, 65536);
+        ssize_t n = read(STDIN_FILENO, p, STDIN_STEP);
         if (n == 0) {
             return ALK_OK;
         }
@@ -62,7 +63,9 @@ static int read_text(struct call *c, const char *text)
     alk_err err = is_stdin ? read_stdin(&c->input) : alk_buf_put_str(&c->input, text);
 
     if (err != ALK_OK) {
-        return cli_fail(c->cli, CLI_FAILED, "cannot read the input: %s", alk_err_text(err));
+        return cli_fail(c->cli, CLI_FAILED, "cannot read the input: %s",
+                        err == ALK_E_TOO_BIG ? "it is larger than 1 MiB, the most that a call takes"
+                                             : alk_err_text(err));
     }
     int rc = cli_json_check(c->cli, alk_buf_span(&c->input), "the input");
     if (rc == CLI_USAGE && !is_stdin && c->args->command->takes_fields) {
@@ -280,7 +283,7 @@ static int run_call(struct cli *cli, const struct cli_args *args)
     alk_time timeout = 0;
 
     c.raw = cli_get(args, "raw");
-    alk_buf_init(&c.input, NULL, INPUT_MAX);
+    alk_buf_init(&c.input, NULL, INPUT_MAX + STDIN_STEP);
     int rc = cli_get_time(args, "wait", cli->err, &timeout) ? CLI_OK : CLI_USAGE;
     if (rc == CLI_OK && cli_value(args, 2) != NULL && strcmp(cli_value(args, 2), "-") == 0) {
         rc = read_input(&c); /* before the connection: a person may take his time */
@@ -331,7 +334,7 @@ static int run_subscribe(struct cli *cli, const struct cli_args *args)
     struct call c = {.cli = cli, .args = args, .op = cli_operation(args)};
 
     c.raw = cli_get(args, "raw");
-    alk_buf_init(&c.input, NULL, INPUT_MAX);
+    alk_buf_init(&c.input, NULL, INPUT_MAX + STDIN_STEP);
     int rc = topic_input(&c, args);
     if (rc == CLI_OK) {
         rc = run(&c, 0);

@@ -226,7 +226,11 @@ int cli_caller_ask(struct cli_caller *c, const struct alk_ask *ask, struct cli_a
     }
     alk_err err = cli_caller_start(c, ask, answer);
     if (err != ALK_OK) {
-        return cli_fail_err(c->cli, err, err == ALK_E_MALFORMED ? "the input is not JSON" : NULL);
+        return cli_fail_err(c->cli, err,
+                            err == ALK_E_MALFORMED ? "the input is not JSON"
+                            : err == ALK_E_TOO_BIG
+                                ? "the input is too large: a request may have 1 MiB"
+                                : NULL);
     }
     while (!c->is_over && !answer->is_over && !answer->is_enough) {
         alk_loop_run(c->client.loop);

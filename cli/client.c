@@ -121,7 +121,7 @@ static int load_key(struct cli_client *c, const struct cli_args *args)
     }
     if (err != ALK_OK) {
         return cli_fail(c->cli, CLI_FAILED, "cannot use the key %s: %s", file,
-                        errno != 0 && err == ALK_E_PERM
+                        errno != EACCES && err == ALK_E_PERM
                             ? "it must belong to you and be closed to others (chmod 600)"
                             : alk_err_text(err));
     }
@@ -326,6 +326,9 @@ int cli_client_failed(struct cli_client *c, alk_err err, const char *message)
     int status = cli_fail_err(c->cli, err, message);
     char how[ALK_KNOWN_HOST_MAX + 32];
 
+    if (err == ALK_E_NOENT) { /* a name without an address */
+        return CLI_UNREACHABLE;
+    }
     if (err == ALK_E_KEY_CHANGED) {
         char key[ALK_Z32_ADDRESS_SIZE] = "";
         alk_key_address(c->node.key, key);

@@ -12,7 +12,11 @@ static int ask(const struct cli_state *state, const char *operation, struct alk_
     alk_err err = cli_state_ask(state, operation, input, why, sizeof why, ret_doc, ret_output);
 
     if (err == ALK_E_UNREACHABLE) {
-        return cli_fail(state->cli, CLI_UNREACHABLE, "no node runs in %s", state->fixed->data_dir);
+        (void)cli_fail(state->cli, CLI_UNREACHABLE, "no node runs in %s", state->fixed->data_dir);
+        (void)fprintf(state->cli->err,
+                      "alknet: one of another directory: --dir DIR; one elsewhere: "
+                      "alknet status NODE; to start one: alknet serve\n");
+        return CLI_UNREACHABLE;
     }
     return err == ALK_OK ? CLI_OK : cli_fail_err(state->cli, err, why);
 }

@@ -20,8 +20,8 @@ ALK_NODISCARD alk_err alk_config_reference(const struct alk_mem *mem, enum alk_c
 
 /* Appends a commented configuration file. Prose begins with "##"; every setting
  * stands there with its default behind a single "#", so that the file means the
- * same with these removed, and one that has no default as prose with its name. data_dir, when not NULL, is the one line in force.
- * Errors as above. */
+ * same with these removed, and one that has no default as prose with its name.
+ * data_dir, when not NULL, is the one line in force. Errors as above. */
 ALK_NODISCARD alk_err alk_config_example(const struct alk_mem *mem,
                                          const struct alk_handler *const *handlers,
                                          size_t handler_count, const char *data_dir,

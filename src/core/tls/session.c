@@ -211,8 +211,10 @@ alk_err alk_tls_session_client(struct alk_tls_session *s, const struct alk_dial_
         ticket.n > 0 && alk_tls_ticket_read(ticket, &t) == ALK_OK && alk_tls_ticket_fits(s, &t);
     bool wants_early =
         has_ticket && dial->want_early && t.has_early && transport == ALK_TRANSPORT_QUIC;
-    alk_err err =
-        from_gnutls(gnutls_init(&s->gs, GNUTLS_CLIENT | common_flags(transport, wants_early)));
+    /* One key share, of X25519, which every node takes; a server that does not says so
+     * and is asked again. A second share is computed for nothing. */
+    unsigned flags = GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP | common_flags(transport, wants_early);
+    alk_err err = from_gnutls(gnutls_init(&s->gs, flags));
     if (err != ALK_OK) {
         s->gs = NULL;
         alk_tls_session_fini(s);

@@ -62,6 +62,23 @@ static bool count_large(void *ctx, struct sim_node *from, struct sim_node *to, u
     return true;
 }
 
+static void probes_are_for_those_that_say_more_than_a_little(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(NULL);
+    pair_connect(p);
+    pair_exchange(p, SIM_ECHO, 1000);
+    (void)sim_run(&p->w, 5 * ALK_SECOND, NULL, NULL);
+    assert_int_equal(path_mtu(p->server.conn), 1200);
+    assert_int_equal(path_mtu(p->client.conn), 1200);
+    pair_exchange(p, SIM_ECHO, 20000);
+    (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+    assert_int_equal(path_mtu(p->server.conn), 1452);
+    assert_int_equal(path_mtu(p->client.conn), 1452);
+    pair_close(p);
+    pair_free(p);
+}
+
 static void large_probes_are_for_those_that_send_much(void **state)
 {
     (void)state;
@@ -147,6 +164,7 @@ static void an_interface_of_a_tunnel_is_found_as_its_path_is(void **state)
     p->s->interface = 1372;
     p->c->interface = 1372;
     pair_connect(p);
+    pair_exchange(p, SIM_ECHO, 100 << 10);
     (void)sim_run(&p->w, 5 * ALK_SECOND, NULL, NULL);
     pair_exchange(p, SIM_ECHO, 1000);
     assert_int_equal(path_mtu(p->server.conn), 1372);
@@ -343,6 +361,23 @@ static void an_interface_that_shrinks_is_noticed_at_once(void **state)
 
 /* --- datagrams ------------------------------------------------------------------------- */
 
+/* Also one that has been refused: it is what waits for the larger size. */
+static void a_datagram_asks_for_what_the_path_carries(void **state)
+{
+    (void)state;
+    static const uint8_t data[1400];
+    struct pair *p = pair_new(NULL);
+    pair_connect(p);
+    (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+    check_err(alk_conn_datagram(p->client.conn, alk_span(data, sizeof data)), ALK_E_TOO_BIG);
+    pair_exchange(p, SIM_ECHO, 10);
+    (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+    check_err(alk_conn_datagram(p->client.conn, alk_span(data, sizeof data)), ALK_OK);
+    assert_int_equal(path_mtu(p->server.conn), 1200);
+    pair_close(p);
+    pair_free(p);
+}
+
 static void datagrams_that_do_not_come_through_get_smaller(void **state)
 {
     (void)state;
@@ -383,6 +418,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_size_of_each_usual_path_is_found),
+        cmocka_unit_test(probes_are_for_those_that_say_more_than_a_little),
         cmocka_unit_test(large_probes_are_for_those_that_send_much),
         cmocka_unit_test(a_lost_probe_is_no_congestion),
         cmocka_unit_test(a_probe_that_the_system_refuses_is_not_repeated),
@@ -396,6 +432,7 @@ int main(void)
         cmocka_unit_test(a_rebinding_to_a_smaller_path_is_noticed),
         cmocka_unit_test(a_migration_to_a_smaller_path_starts_anew),
         cmocka_unit_test(an_interface_that_shrinks_is_noticed_at_once),
+        cmocka_unit_test(a_datagram_asks_for_what_the_path_carries),
         cmocka_unit_test(datagrams_that_do_not_come_through_get_smaller),
         cmocka_unit_test(waiting_datagrams_are_bounded_in_bytes_too),
     };

@@ -61,6 +61,7 @@ alk_err alk_qconn_datagram(struct alk_conn *conn, struct alk_span data)
     if (max == 0) {
         return ALK_E_UNSUPPORTED;
     }
+    c->mtu.has_dgrams = true;
     if (data.n > max) {
         return ALK_E_TOO_BIG;
     }

@@ -90,6 +90,7 @@ struct alk_qmtu {
     alk_time cap_until; /* when they are tried again */
     unsigned caps;      /* there have been, on this path */
     size_t refused;     /* 0: none; a probe that the system did not send */
+    bool has_dgrams;    /* somebody wanted to send one, of whatever size */
     /* A stream with bytes in flight, how far it was acknowledged then, and when that
      * was; since 0: none. */
     uint64_t id, acked;

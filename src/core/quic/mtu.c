@@ -26,6 +26,10 @@ static const uint16_t probes[] = {
 #define BASE     ((size_t)NGTCP2_MAX_UDP_PAYLOAD_SIZE)
 #define ETHERNET ((size_t)(1500 - IPV6_UDP))
 
+/* What a connection says that needs no larger packets: a handshake, with a chain of
+ * certificates, and some small answers. */
+#define LITTLE ((uint64_t)8 << 10)
+
 void alk_qmtu_settings(const struct alk_quic *q, ngtcp2_settings *ret)
 {
     if (q->o.mtu != 0) {
@@ -58,7 +62,8 @@ static size_t large_above(size_t size)
 
 /* ngtcp2 sends a probe as soon as it is offered room for it, unless the congestion
  * window is full; then the probe counts against the window until it is acknowledged
- * or declared lost. What an Ethernet carries is tried at once. More is of use only to
+ * or declared lost. What an Ethernet carries is tried when the connection has said more
+ * than a little, or has datagrams, whose size it limits. More is of use only to
  * connections that send much: those have outgrown the first window, and a lost probe
  * takes no more than half of what is left of theirs. */
 size_t alk_qmtu_offer(const struct alk_qconn *c)
@@ -68,7 +73,7 @@ size_t alk_qmtu_offer(const struct alk_qconn *c)
         return usual;
     }
     if (usual < ETHERNET) {
-        return ETHERNET;
+        return c->bytes_out > LITTLE || c->mtu.has_dgrams ? ETHERNET : usual;
     }
     size_t large = large_above(usual);
     bool is_wanted = large != 0 && (c->mtu.refused == 0 || large < c->mtu.refused) &&

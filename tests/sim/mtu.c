@@ -359,6 +359,69 @@ static void an_interface_that_shrinks_is_noticed_at_once(void **state)
     pair_free(p);
 }
 
+/* --- paths that stay as they are ------------------------------------------------------- */
+
+struct steady {
+    struct pair *p;
+    size_t least; /* that the path was held to carry, at any time */
+};
+static bool look_at_path(void *ctx)
+{
+    struct steady *x = ctx;
+    size_t n = path_mtu(x->p->server.conn);
+    size_t m = path_mtu(x->p->client.conn);
+    x->least = n < x->least ? n : x->least;
+    x->least = m < x->least ? m : x->least;
+    return false;
+}
+
+static struct pair *pair_on_ethernet(void)
+{
+    struct pair *p = pair_on(1452);
+    for (unsigned i = 0; i < 3; i++) {
+        pair_exchange(p, SIM_ECHO, 20000);
+        (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+    }
+    return p;
+}
+
+/* A block of what is sent takes longer than anything should have to wait. */
+static void a_slow_path_is_not_taken_for_a_smaller_one(void **state)
+{
+    (void)state;
+    struct pair *p = pair_on_ethernet();
+    struct steady x = {.p = p, .least = SIZE_MAX};
+    struct sim_request r = {.size = 0};
+    p->w.net.rate = 20000;
+    p->w.net.queue = 150 * ALK_MS;
+    check_err(sim_request_start(&r, &p->client, SIM_GET, 400000), ALK_OK);
+    (void)sim_run(&p->w, 30 * ALK_SECOND, look_at_path, &x);
+    assert_true(r.is_right);
+    assert_int_equal(x.least, 1452);
+    pair_close(p);
+    pair_free(p);
+}
+
+/* A session that always has something under way, and little of it. */
+static void a_stream_of_small_writes_is_not_taken_for_a_stuck_one(void **state)
+{
+    (void)state;
+    static const uint8_t text[80];
+    struct pair *p = pair_on_ethernet();
+    struct steady x = {.p = p, .least = SIZE_MAX};
+    struct sim_request r = {.keep_open = true};
+    p->w.net.delay = 100 * ALK_MS;
+    check_err(sim_request_start(&r, &p->client, SIM_HOLD, 0), ALK_OK);
+    for (unsigned i = 0; i < 600; i++) {
+        size_t took = 0;
+        check_err(alk_stream_write(r.stream, alk_span(text, sizeof text), &took), ALK_OK);
+        (void)sim_run(&p->w, 20 * ALK_MS, look_at_path, &x);
+    }
+    assert_int_equal(x.least, 1452);
+    pair_close(p);
+    pair_free(p);
+}
+
 /* --- datagrams ------------------------------------------------------------------------- */
 
 /* Also one that has been refused: it is what waits for the larger size. */
@@ -433,6 +496,8 @@ int main(void)
         cmocka_unit_test(a_migration_to_a_smaller_path_starts_anew),
         cmocka_unit_test(an_interface_that_shrinks_is_noticed_at_once),
         cmocka_unit_test(a_datagram_asks_for_what_the_path_carries),
+        cmocka_unit_test(a_slow_path_is_not_taken_for_a_smaller_one),
+        cmocka_unit_test(a_stream_of_small_writes_is_not_taken_for_a_stuck_one),
         cmocka_unit_test(datagrams_that_do_not_come_through_get_smaller),
         cmocka_unit_test(waiting_datagrams_are_bounded_in_bytes_too),
     };

@@ -245,6 +245,7 @@ static int acked(ngtcp2_conn *nc, int64_t id, uint64_t offset, uint64_t n, void 
     (void)id;
     (void)user;
     if (s != NULL && !s->base.is_tx_done) {
+        s->acked = offset + n;
         alk_stream_tx_acked(&s->base, offset + n);
         alk_qstream_account(s);
     }

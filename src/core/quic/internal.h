@@ -74,6 +74,7 @@ struct alk_qstream {
     struct alk_link sendq;       /* conn->sendq: has bytes or its end to send */
     struct alk_qstream *next_id; /* in conn->ids */
     size_t memory;               /* accounted */
+    uint64_t acked;              /* bytes from its begin; base.tx lets go of whole blocks */
     bool needs_open;             /* ours: the peer has not heard of it yet */
     bool is_blocked;             /* out of stream credit: waits for extend_max_stream_data */
     bool is_known;               /* ngtcp2 has a stream of this id */

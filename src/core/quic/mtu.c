@@ -109,10 +109,16 @@ static void cap(struct alk_qconn *c)
     m->dgrams = 0;
 }
 
+static uint64_t in_flight(const struct alk_qstream *s)
+{
+    bool is_over = s->base.is_reset || s->base.is_tx_done;
+    return is_over ? 0 : s->base.tx.sent - s->acked;
+}
+
 static bool is_stuck(const struct alk_qconn *c)
 {
     const struct alk_qstream *s = c->mtu.since == 0 ? NULL : alk_qids_find(c, c->mtu.id);
-    return s != NULL && !s->base.is_reset && s->base.tx.acked == c->mtu.acked;
+    return s != NULL && in_flight(s) > 0 && s->acked == c->mtu.acked;
 }
 
 /* The stream with the most bytes in flight is the one to look at. */
@@ -122,12 +128,12 @@ static void choose(struct alk_qconn *c)
     c->mtu.since = 0;
     for (struct alk_link *e = alk_list_first(&c->base.streams); e != NULL;
          e = alk_list_next(&c->base.streams, e)) {
-        const struct alk_stream *s = ALK_CONTAINER(e, struct alk_stream, all);
-        uint64_t n = s->is_reset ? 0 : s->tx.sent - s->tx.acked;
+        const struct alk_qstream *s = alk_qstream(ALK_CONTAINER(e, struct alk_stream, all));
+        uint64_t n = in_flight(s);
         if (n > most) {
             most = n;
-            c->mtu.id = s->id;
-            c->mtu.acked = s->tx.acked;
+            c->mtu.id = s->base.id;
+            c->mtu.acked = s->acked;
             c->mtu.since = c->q->now;
         }
     }

@@ -461,6 +461,30 @@ static void datagrams_that_do_not_come_through_get_smaller(void **state)
     pair_free(p);
 }
 
+/* Many small ones share a packet: it is the packet that does not come through. */
+static void small_datagrams_in_large_packets_are_looked_after_too(void **state)
+{
+    (void)state;
+    static const uint8_t data[400];
+    struct pair *p = pair_on(8848);
+    pair_exchange(p, SIM_ECHO, 4 << 20);
+    assert_int_equal(path_mtu(p->client.conn), 8848);
+    p->w.net.mtu = 1452;
+    for (unsigned i = 0; i < 400 && path_mtu(p->client.conn) != 1200; i++) {
+        for (unsigned k = 0; k < 10; k++) {
+            check_err(alk_conn_datagram(p->client.conn, alk_span(data, sizeof data)), ALK_OK);
+        }
+        (void)sim_run(&p->w, 50 * ALK_MS, NULL, NULL);
+    }
+    assert_int_equal(path_mtu(p->client.conn), 1200);
+    uint64_t before = p->server.datagrams;
+    check_err(alk_conn_datagram(p->client.conn, alk_span(data, sizeof data)), ALK_OK);
+    (void)sim_run(&p->w, 50 * ALK_MS, NULL, NULL);
+    assert_true(p->server.datagrams > before);
+    pair_close(p);
+    pair_free(p);
+}
+
 static void waiting_datagrams_are_bounded_in_bytes_too(void **state)
 {
     (void)state;
@@ -499,6 +523,7 @@ int main(void)
         cmocka_unit_test(a_slow_path_is_not_taken_for_a_smaller_one),
         cmocka_unit_test(a_stream_of_small_writes_is_not_taken_for_a_stuck_one),
         cmocka_unit_test(datagrams_that_do_not_come_through_get_smaller),
+        cmocka_unit_test(small_datagrams_in_large_packets_are_looked_after_too),
         cmocka_unit_test(waiting_datagrams_are_bounded_in_bytes_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,7 +97,8 @@ struct alk_qmtu {
     uint64_t id, acked;
     alk_time since;
     alk_time look_at; /* at its progress, next */
-    /* Large datagrams sent since one was acknowledged, and when the first of them was. */
+    /* Datagrams sent in large packets since one was acknowledged, and when the first of
+     * them was. */
     unsigned dgrams;
     alk_time dgrams_since;
 };
@@ -350,7 +351,7 @@ void alk_qids_fini(struct alk_qconn *c);
 alk_err alk_qconn_datagram(struct alk_conn *conn, struct alk_span data);
 size_t alk_qconn_datagram_max(const struct alk_conn *conn);
 void alk_qconn_dgrams_clear(struct alk_qconn *c);
-/* Whether it takes a packet of more than 1200 bytes, or nearly. */
+/* Whether so many bytes of datagrams take a packet of more than 1200, or nearly. */
 bool alk_qdgram_is_large(size_t n);
 void alk_qconn_dgram_pop(struct alk_qconn *c);
 

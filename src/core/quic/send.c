@@ -7,6 +7,7 @@
 struct packet {
     uint8_t *p;
     size_t size;
+    size_t dgrams; /* bytes of the datagrams in it */
     ngtcp2_path_storage ps;
     ngtcp2_pkt_info pi;
 };
@@ -25,11 +26,12 @@ static ngtcp2_ssize put_datagram(struct alk_qconn *c, struct packet *k)
         alk_qconn_dgram_pop(c);
         return NGTCP2_ERR_WRITE_MORE;
     }
-    bool is_large = alk_qdgram_is_large(d->n);
+    bool is_large = alk_qdgram_is_large(k->dgrams + d->n);
     ngtcp2_ssize n = ngtcp2_conn_writev_datagram(c->nc, &k->ps.path, &k->pi, k->p, k->size,
                                                  &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_MORE,
                                                  is_large, &vec, d->n > 0 ? 1 : 0, c->q->now);
     if (accepted != 0) {
+        k->dgrams += d->n;
         if (is_large) {
             alk_qmtu_dgram_sent(c);
         }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -168,6 +169,101 @@ static void a_datagram_over_the_mtu_is_told_and_a_closed_peer_is_a_loss(void **c
         assert_int_equal(done, 1);
     }
     alk_udp_close(&a);
+}
+
+/* One socket serves all connections of a loop's clients. */
+static void an_error_of_one_peer_costs_another_nothing(void **ctx)
+{
+    (void)ctx;
+    struct alk_udp a = open_alone("127.0.0.1:0");
+    struct alk_udp gone = open_alone("127.0.0.1:0");
+    struct alk_udp there = open_alone("127.0.0.1:0");
+    struct alk_udp_rx *rx = make_rx();
+    struct seen seen = {0};
+    alk_udp_want_errors(&a);
+    alk_udp_close(&gone);
+    for (size_t i = 1; i <= 3; i++) {
+        struct alk_udp_out out = {.remote = gone.bound, .segment = 1, .data = ALK_LIT("x")};
+        size_t done = 0;
+        assert_int_equal(alk_udp_send(&a, &out, &done), ALK_OK);
+        out.remote = there.bound;
+        done = 0;
+        assert_int_equal(alk_udp_send(&a, &out, &done), ALK_OK);
+        receive_all(&there, rx, i, &seen);
+    }
+    alk_udp_close(&a);
+    alk_udp_close(&there);
+    alk_udp_rx_free(rx);
+}
+
+static uint16_t checksum(const uint8_t *p, size_t n)
+{
+    uint32_t sum = 0;
+    for (size_t i = 0; i + 1 < n; i += 2) {
+        sum += (uint32_t)p[i] << 8 | p[i + 1];
+    }
+    while (sum > 0xffff) {
+        sum = (sum >> 16) + (sum & 0xffff);
+    }
+    return (uint16_t)~sum;
+}
+
+static void put16(uint8_t *p, unsigned v)
+{
+    p[0] = (uint8_t)(v >> 8);
+    p[1] = (uint8_t)v;
+}
+
+/* "Fragmentation needed", as anybody can forge it who guesses two ports. False: that
+ * takes privileges. */
+static bool tell_too_big(const struct alk_udp *from, const struct alk_udp *to)
+{
+    uint8_t icmp[8 + 20 + 8] = {3, 4};
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+    if (fd < 0) {
+        return false;
+    }
+    put16(icmp + 6, 1000); /* the MTU of the next hop */
+    icmp[8] = 0x45;
+    put16(icmp + 10, 20 + 8 + 1200);
+    icmp[16] = 64;
+    icmp[17] = IPPROTO_UDP;
+    memcpy(icmp + 20, from->bound.ip, 4);
+    memcpy(icmp + 24, to->bound.ip, 4);
+    put16(icmp + 28, from->bound.port);
+    put16(icmp + 30, to->bound.port);
+    put16(icmp + 32, 8 + 1200);
+    put16(icmp + 2, checksum(icmp, sizeof icmp));
+    ssize_t n = sendto(fd, icmp, sizeof icmp, 0, (const struct sockaddr *)&sa, sizeof sa);
+    (void)close(fd);
+    return n == (ssize_t)sizeof icmp;
+}
+
+/* [RFC 9000 §14.2.1] an endpoint ignores an ICMP message that it cannot validate */
+static void a_forged_icmp_message_makes_no_datagram_too_big(void **ctx)
+{
+    (void)ctx;
+    static const uint8_t data[1200];
+    struct alk_udp a = open_alone("127.0.0.1:0");
+    struct alk_udp b = open_alone("127.0.0.1:0");
+    struct alk_udp_out out = {.remote = b.bound, .segment = sizeof data};
+    size_t done = 0;
+    out.data = alk_span(data, sizeof data);
+    alk_udp_want_errors(&a);
+    bool is_told = tell_too_big(&a, &b);
+    if (is_told) {
+        struct pollfd p = {.fd = a.fd};
+        assert_int_equal(poll(&p, 1, 5000), 1); /* the error is pending */
+        assert_int_equal(alk_udp_send(&a, &out, &done), ALK_OK);
+        assert_int_equal(done, sizeof data);
+        wait_readable(b.fd);
+    }
+    alk_udp_close(&a);
+    alk_udp_close(&b);
+    if (!is_told) {
+        skip();
+    }
 }
 
 /* --- groups --------------------------------------------------------------- */
@@ -354,6 +450,8 @@ int main(void)
         cmocka_unit_test(batches_go_out_with_gso_without_it_and_over_ipv6),
         cmocka_unit_test(a_wildcard_socket_tells_and_uses_the_local_address),
         cmocka_unit_test(a_datagram_over_the_mtu_is_told_and_a_closed_peer_is_a_loss),
+        cmocka_unit_test(an_error_of_one_peer_costs_another_nothing),
+        cmocka_unit_test(a_forged_icmp_message_makes_no_datagram_too_big),
         cmocka_unit_test(each_connection_id_reaches_its_loop_from_any_address),
         cmocka_unit_test(a_client_chosen_id_always_reaches_the_same_accepting_loop),
         cmocka_unit_test(the_largest_table_is_accepted_by_the_system),

@@ -336,11 +336,19 @@ static bool is_gso_error(struct alk_udp *u, int error)
     return error == EINVAL;
 }
 
+/* The error may be that of an earlier datagram, to any peer, of which a router has told
+ * (ICMP): it is cleared by being reported, and says nothing of this one. */
+static int send_data(struct alk_udp *u, const struct alk_udp_out *out, struct alk_span data)
+{
+    int error = send_once(u, out, data);
+    return error == 0 || error == EAGAIN ? error : send_once(u, out, data);
+}
+
 static alk_err send_part(struct alk_udp *u, const struct alk_udp_out *out, size_t *done, size_t max)
 {
     struct alk_span data = alk_span_head(alk_span_tail(out->data, *done), max);
     bool is_gso = data.n > out->segment;
-    int error = send_once(u, out, data);
+    int error = send_data(u, out, data);
     if (error == EAGAIN) {
         return ALK_FULL;
     }
@@ -350,8 +358,7 @@ static alk_err send_part(struct alk_udp *u, const struct alk_udp_out *out, size_
     if (is_gso && is_gso_error(u, error)) {
         return ALK_E_UNSUPPORTED;
     }
-    /* Anything else is a loss, as on the network; a pending ICMP error of an
-     * earlier datagram (ECONNREFUSED) is cleared by reporting it. */
+    /* Anything else is a loss, as on the network. */
     u->send_errors += error != 0 ? 1 : 0;
     *done += data.n;
     return ALK_OK;

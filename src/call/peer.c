@@ -72,6 +72,10 @@ void alk_peer_enter(struct alk_peer *peer)
 static void drop_streams(struct alk_peer *peer)
 {
     struct alk_link *next;
+    if (!peer->has_dead_streams) {
+        return;
+    }
+    peer->has_dead_streams = false;
     for (struct alk_link *e = alk_list_first(&peer->streams); e != NULL; e = next) {
         struct alk_peer_stream *ps = ALK_CONTAINER(e, struct alk_peer_stream, in);
         next = alk_list_next(&peer->streams, e);
@@ -182,6 +186,7 @@ struct alk_peer_stream *alk_peer_find_stream(struct alk_peer *peer, uint64_t id)
 static void forget_stream(struct alk_peer_stream *ps)
 {
     ps->stream = NULL;
+    ps->peer->has_dead_streams = true;
     ps->peer->recent = NULL;
     (void)alk_map_remove(&ps->peer->by_id, alk_span(&ps->id, sizeof ps->id));
 }

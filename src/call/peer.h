@@ -102,6 +102,7 @@ struct alk_peer {
     struct alk_ops *ops;             /* NULL: serves nothing */
     const struct alk_identity *node; /* clients: a reference */
     struct alk_list streams, requests, calls, waiting;
+    bool has_dead_streams;          /* some of them are over */
     struct alk_map by_id;           /* streams */
     struct alk_peer_stream *recent; /* of by_id, found last; or NULL */
     size_t waiting_count;

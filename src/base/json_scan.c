@@ -530,12 +530,24 @@ alk_err alk_json_scan_end(struct alk_json_scan *s)
     return s->p == s->end && s->depth == 0 ? ALK_OK : ALK_E_MALFORMED;
 }
 
-alk_err alk_json_scan_check(struct alk_span text)
+alk_err alk_json_scan_within(struct alk_span text, uint8_t depth, uint32_t *values)
 {
     struct alk_json_scan s = alk_json_scan(text);
     struct alk_span raw;
+
+    s.depth = depth;
+    s.values = *values;
     ALK_TRY(alk_json_scan_value(&s, &raw));
-    return alk_json_scan_end(&s);
+    s.depth = 0;
+    ALK_TRY(alk_json_scan_end(&s));
+    *values = s.values;
+    return ALK_OK;
+}
+
+alk_err alk_json_scan_check(struct alk_span text)
+{
+    uint32_t values = ALK_JSON_SCAN_VALUES_MAX;
+    return alk_json_scan_within(text, 0, &values);
 }
 
 /* --- simple values ------------------------------------------------------------------ */

@@ -53,6 +53,10 @@ ALK_NODISCARD alk_err alk_json_scan_member(struct alk_json_scan *s, struct alk_j
 ALK_NODISCARD alk_err alk_json_scan_end(struct alk_json_scan *s);
 /* The whole text is one value. */
 ALK_NODISCARD alk_err alk_json_scan_check(struct alk_span text);
+/* The whole text is one value that may stand in another text, within `depth` arrays and
+ * objects of it. *values: how many that text may have yet; on ALK_OK they are fewer by
+ * those of this one. */
+ALK_NODISCARD alk_err alk_json_scan_within(struct alk_span text, uint8_t depth, uint32_t *values);
 
 /* Whether a value that was walked over is certainly one that a tree can be made of: no
  * object in it names a member twice, and no number is too large for a double. False:

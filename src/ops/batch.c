@@ -4,6 +4,7 @@
  * gets through a batch what he would not get alone. Rights that change meanwhile change
  * for each of them: what a revoked caller was answered already stays an answer, and the
  * rest is UNAUTHENTICATED. Answers keep the order. */
+#include "base/json_scan.h"
 #include "base/mem.h"
 #include "ops/input.h"
 #include "ops/request.h"
@@ -11,6 +12,12 @@
 
 /* Bytes of all answers: the output's limit, less what surrounds each. */
 #define ROOM (ALK_OPS_INPUT_MAX - 256 - (size_t)ALK_BATCH_MAX * 256)
+
+/* Of the frame: arrays and objects around each answer; values of an error, and of all
+ * that is around answers. */
+#define FRAME_DEPTH  4
+#define ERROR_VALUES 8
+#define FRAME_VALUES 16
 
 struct item {
     struct batch *batch;
@@ -22,7 +29,8 @@ struct item {
 struct batch {
     struct alk_request *request;
     const struct alk_mem *mem;
-    size_t room; /* bytes that answers may still take */
+    size_t room;     /* bytes that answers may still take */
+    uint32_t values; /* that they may still have */
     size_t count, waiting;
     struct item items[];
 };
@@ -97,7 +105,8 @@ static bool keep(struct item *item, struct alk_span output, const struct alk_out
     } else {
         put_error(&out, o);
     }
-    bool is_kept = alk_out_done(&out, &text) == ALK_OK;
+    bool is_kept = alk_out_done(&out, &text) == ALK_OK &&
+                   alk_json_scan_within(text, FRAME_DEPTH, &b->values) == ALK_OK;
     if (is_kept) {
         item->text = alk_strdup_span(b->mem, text);
         item->n = text.n;
@@ -116,9 +125,13 @@ static bool keep_code(struct item *item, const char *code)
     struct alk_outcome o = {.code = code,
                             .message = alk_ops_code_text(code),
                             .is_retryable = alk_ops_code_is_retryable(code)};
+    uint32_t values = item->batch->values;
+
     item->batch->room += 256;
+    item->batch->values = ERROR_VALUES;
     bool is_kept = keep(item, (struct alk_span){NULL, 0}, &o);
     item->batch->room -= is_kept ? 256 - item->n : 256;
+    item->batch->values = values;
     return is_kept;
 }
 
@@ -224,6 +237,7 @@ static void batch(void *ctx, struct alk_request *r)
     }
     *b = (struct batch){.request = r, .mem = r->ops->mem, .room = ROOM, .count = count};
     b->waiting = count;
+    b->values = ALK_JSON_SCAN_VALUES_MAX - FRAME_VALUES - (uint32_t)count * ERROR_VALUES;
     for (size_t i = 0; i < count; i++) {
         b->items[i].batch = b;
         alk_err err = start_item(b, &b->items[i], yyjson_arr_get(list, i));

@@ -17,6 +17,10 @@
 #include <string.h>
 #include <yyjson.h>
 
+/* Of the frame that carries an answer: the objects around it, and all values but it. */
+#define FRAME_DEPTH  2
+#define FRAME_VALUES 8
+
 /* --- one run --------------------------------------------------------------- */
 
 struct exec_call {
@@ -98,6 +102,22 @@ static bool may_be_error(struct alk_span line)
     return false;
 }
 
+/* What a frame may carry: strict JSON, and no deeper or fuller than frames may be. One that
+ * is not would break the stream, with the calls of others on it. */
+static alk_err check_answer(struct alk_span text)
+{
+    uint32_t values = ALK_JSON_SCAN_VALUES_MAX - FRAME_VALUES;
+    struct yyjson_doc *doc = NULL;
+
+    ALK_TRY(alk_json_scan_within(text, FRAME_DEPTH, &values));
+    if (alk_json_is_simple(text)) {
+        return ALK_OK;
+    }
+    alk_err err = alk_json_parse(text, &doc);
+    yyjson_doc_free(doc);
+    return err;
+}
+
 /* {"error": {"code", "message", "details"?}} as the last thing a program says. */
 static bool tell_error(struct exec_call *c, struct alk_span last)
 {
@@ -113,7 +133,7 @@ static bool tell_error(struct exec_call *c, struct alk_span last)
     if (code != NULL) {
         size_t n = 0;
         char *text = details == NULL ? NULL : yyjson_val_write(details, 0, &n);
-        if (text != NULL) {
+        if (text != NULL && check_answer(alk_span(text, n)) == ALK_OK) {
             alk_out_json(alk_request_out(c->request), alk_span(text, n));
         }
         fail(c, code, message);
@@ -124,12 +144,26 @@ static bool tell_error(struct exec_call *c, struct alk_span last)
     return is_told;
 }
 
+/* False: the request is over. */
+static bool is_answer(struct exec_call *c, struct alk_span text)
+{
+    alk_err err = check_answer(text);
+
+    if (err == ALK_E_TOO_BIG) {
+        fail(c, ALK_OPS_TOO_LARGE, "the program's answer is too deep, or has too many values");
+    } else if (err == ALK_E_NOMEM) {
+        fail(c, ALK_OPS_EXHAUSTED, NULL);
+    } else if (err != ALK_OK) {
+        say(c->op, c->is_lines ? "a line of its output is not JSON" : "its output is not JSON");
+        fail(c, ALK_OPS_INTERNAL, "the program answered with something that is not JSON");
+    }
+    return err == ALK_OK;
+}
+
 /* One answer; false: the request is over, or must wait. */
 static bool tell_line(struct exec_call *c, struct alk_span line)
 {
-    if (alk_json_scan_check(line) != ALK_OK) {
-        say(c->op, "a line of its output is not JSON");
-        fail(c, ALK_OPS_INTERNAL, "the program answered with something that is not JSON");
+    if (!is_answer(c, line)) {
         return false;
     }
     alk_out_json(alk_request_out(c->request), line);
@@ -201,9 +235,7 @@ static void tell_output(struct exec_call *c)
 {
     struct alk_request *r = c->request;
     struct alk_span text = alk_span_strip(alk_buf_span(&c->out));
-    if (text.n > 0 && alk_json_scan_check(text) != ALK_OK) {
-        say(c->op, "its output is not JSON");
-        fail(c, ALK_OPS_INTERNAL, "the program answered with something that is not JSON");
+    if (text.n > 0 && !is_answer(c, text)) {
         return;
     }
     if (text.n > 0) {

@@ -195,6 +195,25 @@ static void the_number_of_values_has_a_limit(void **state)
     check_err(check_many(ALK_JSON_SCAN_VALUES_MAX), ALK_E_TOO_BIG);
 }
 
+static void what_stands_in_another_text_has_its_limits_from_there(void **state)
+{
+    static const char text[] = "[[1, {\"a\": null}]] ";
+    uint32_t values = 5;
+    (void)state;
+    check_err(alk_json_scan_within(alk_span_str(text), ALK_JSON_SCAN_DEPTH_MAX - 3, &values),
+              ALK_OK);
+    assert_int_equal(values, 0);
+    values = 4;
+    check_err(alk_json_scan_within(alk_span_str(text), 0, &values), ALK_E_TOO_BIG);
+    assert_int_equal(values, 4);
+    values = 5;
+    check_err(alk_json_scan_within(alk_span_str(text), ALK_JSON_SCAN_DEPTH_MAX - 2, &values),
+              ALK_E_TOO_BIG);
+    check_err(alk_json_scan_within(ALK_LIT("[1] 2"), 2, &values), ALK_E_MALFORMED);
+    check_err(alk_json_scan_within(ALK_LIT("[1]]"), 2, &values), ALK_E_MALFORMED);
+    assert_int_equal(values, 5);
+}
+
 static void every_proper_prefix_is_refused(void **state)
 {
     static const char whole[] = "{\"a\":[1,-2.5e+7,\"x\\u00e9\xc3\xa9\\ud83d\\ude00\",true,false,"
@@ -421,6 +440,7 @@ int main(void)
         cmocka_unit_test(utf8_is_what_the_span_functions_say),
         cmocka_unit_test(depth_has_a_limit),
         cmocka_unit_test(the_number_of_values_has_a_limit),
+        cmocka_unit_test(what_stands_in_another_text_has_its_limits_from_there),
         cmocka_unit_test(every_proper_prefix_is_refused),
         cmocka_unit_test(nothing_that_is_broken_crashes_it),
         cmocka_unit_test(members_come_one_by_one),

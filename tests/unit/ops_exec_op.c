@@ -359,6 +359,38 @@ static void an_answer_beyond_a_mebibyte_is_too_large(void **state)
     part_world_fini(&p);
 }
 
+/* A frame that breaks a limit of the protocol would end the stream, with the calls of others
+ * on it. */
+static void an_answer_that_no_frame_may_carry_is_refused(void **state)
+{
+    static const struct {
+        const char *script, *heard;
+    } rows[] = {
+#define DEEP(n)                                                                                    \
+    "head -c " n " /dev/zero | tr \"\\0\" \"[\"; head -c " n " /dev/zero | tr \"\\0\" \"]\"; echo"
+#define MANY(n) "printf [0; head -c " n " /dev/zero | sed \"s/\\x00/,0/g\"; echo ]"
+        {DEEP("62"), "=[[[["},
+        {DEEP("63"), "!TOO_LARGE the program's answer is too deep, or has too many values"},
+        {MANY("65526"), "=[0,0"},
+        {MANY("65527"), "!TOO_LARGE the program's answer is too deep, or has too many values"},
+        {"echo \"{\\\"a\\\":1,\\\"a\\\":2}\"",
+         "!INTERNAL the program answered with something that is not JSON"},
+        {"echo 1e400", "!INTERNAL the program answered with something that is not JSON"},
+        {"echo 1e300", "=1e300"},
+    };
+    struct ops_call c = {.full = 0};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct part_world p;
+        begin_script(&p, "query", "", rows[i].script);
+        part_ask(&p, &c, "t/x", "{}");
+        if (strncmp(c.heard, rows[i].heard, strlen(rows[i].heard)) != 0) {
+            fail_msg("%s: %.100s", rows[i].script, c.heard);
+        }
+        part_world_fini(&p);
+    }
+}
+
 static void memory_is_limited(void **state)
 {
     struct part_world p;
@@ -559,6 +591,7 @@ int main(void)
         cmocka_unit_test(a_subscription_that_takes_too_long_is_ended),
         cmocka_unit_test(one_more_than_max_instances_is_exhausted),
         cmocka_unit_test(an_answer_beyond_a_mebibyte_is_too_large),
+        cmocka_unit_test(an_answer_that_no_frame_may_carry_is_refused),
         cmocka_unit_test(memory_is_limited),
         cmocka_unit_test(an_operation_may_be_removed_while_it_runs),
         cmocka_unit_test(a_reload_that_changes_nothing_keeps_the_count_of_programs),

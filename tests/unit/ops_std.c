@@ -404,6 +404,48 @@ static void answers_of_a_batch_fit_in_one_answer(void **state)
     free(c);
 }
 
+/* An array of 40 000 numbers; one in 61 others. */
+static void full(void *ctx, struct alk_request *r)
+{
+    struct alk_out *out = alk_request_out(r);
+    unsigned levels = strcmp((const char *)ctx, "deep") == 0 ? 60 : 1;
+
+    for (unsigned i = 0; i < levels; i++) {
+        alk_out_array(out);
+    }
+    for (unsigned i = 0; levels == 1 && i < 40000; i++) {
+        alk_out_u64(out, 0);
+    }
+    for (unsigned i = 0; i < levels; i++) {
+        alk_out_end(out);
+    }
+    check_err(alk_request_respond(r), ALK_OK);
+}
+
+static void a_batch_is_no_deeper_and_fuller_than_a_frame_may_be(void **state)
+{
+    static const char *const too_large =
+        "{\"error\":{\"code\":\"TOO_LARGE\",\"message\":\"too large\",\"retryable\":false}}";
+    struct ops_call *c = calloc(1, sizeof *c);
+    struct shop s;
+    char want[300], many[] = "many", deep[] = "deep";
+    (void)state;
+    assert_non_null(c);
+    begin(&s);
+    ops_world_add(&s.w, (struct alk_op){.name = "t/many", .flags = ALK_OP_PUBLIC, .fn = full},
+                  many);
+    ops_world_add(&s.w, (struct alk_op){.name = "t/deep", .flags = ALK_OP_PUBLIC, .fn = full},
+                  deep);
+    c->keeps_end = true;
+    ops_ask(&s.w, c, NULL, "call/batch",
+            "{\"calls\":[{\"operationId\":\"/t/many\"},{\"operationId\":\"/t/many\"},"
+            "{\"operationId\":\"/t/deep\"},{\"operationId\":\"/t/echo\"}]}");
+    (void)snprintf(want, sizeof want, "0,0]},%s,%s,{\"output\":{}}]}", too_large, too_large);
+    assert_non_null(strstr(c->heard, want));
+    end(&s);
+    free(c);
+}
+
 static alk_err batch_with(const struct alk_mem *mem, void *ctx)
 {
     struct alk_ops_options options = {.struct_size = sizeof options, .mem = mem};
@@ -454,6 +496,7 @@ int main(void)
         cmocka_unit_test(a_call_in_a_batch_may_have_less_time),
         cmocka_unit_test(rights_that_change_within_a_batch_are_those_of_the_rest),
         cmocka_unit_test(answers_of_a_batch_fit_in_one_answer),
+        cmocka_unit_test(a_batch_is_no_deeper_and_fuller_than_a_frame_may_be),
         cmocka_unit_test(lack_of_memory_is_told_and_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

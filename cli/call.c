@@ -188,7 +188,7 @@ static bool put_answer(struct call *c, struct alk_span output)
 {
     struct yyjson_doc *doc = NULL;
 
-    if (alk_json_parse(output, &doc) != ALK_OK) {
+    if (cli_json_read(output, &doc) != ALK_OK) {
         c->fault = "an answer is not JSON";
         return true;
     }
@@ -374,9 +374,9 @@ static const struct cli_section call_sections[] = {
     {"FIELDS",
      "Instead of JSON the input may be given as fields: `--path x` is {\"path\": \"x\"}. The "
      "operation's schema says whether a field is a string, a number, true or false (`--deep` "
-     "alone is true), or JSON; a list is given by repeating its field. `alknet ops NODE "
-     "OPERATION` shows the fields. A field that is named like an option of this command goes "
-     "as JSON."},
+     "alone is true), or JSON; of several types the first that the value fits. A list is given by "
+     "repeating its field. `alknet ops NODE OPERATION` shows the fields. A field that is named "
+     "like an option of this command goes as JSON."},
     {"OUTPUT",
      "The answer as JSON: indented on a terminal, else on one line. A subscription is printed "
      "answer by answer, one line each, until it ends."},

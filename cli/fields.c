@@ -2,56 +2,17 @@
 #include "fields.h"
 
 #include "base/span.h"
-#include "core/frame.h"
+#include "json_text.h"
 
 #define NAMES_MAX 128
-
-static const struct {
-    const char *name;
-    enum cli_field_type type;
-} types[] = {{"string", CLI_FIELD_STRING}, {"integer", CLI_FIELD_NUMBER},
-             {"number", CLI_FIELD_NUMBER}, {"boolean", CLI_FIELD_BOOL},
-             {"array", CLI_FIELD_ARRAY},   {"object", CLI_FIELD_OBJECT}};
-
-/* The one type, or of several the first that is not null. */
-static const char *type_word(struct yyjson_val *property)
-{
-    struct yyjson_val *type = yyjson_obj_get(property, "type");
-    for (size_t i = 0; yyjson_is_arr(type) && i < yyjson_arr_size(type); i++) {
-        const char *word = yyjson_get_str(yyjson_arr_get(type, i));
-        if (word != NULL && strcmp(word, "null") != 0) {
-            return word;
-        }
-    }
-    if (yyjson_is_str(type)) {
-        return yyjson_get_str(type);
-    }
-    struct yyjson_val *first = yyjson_arr_get_first(yyjson_obj_get(property, "enum"));
-    return yyjson_is_str(first) ? "string" : NULL;
-}
-
-enum cli_field_type cli_field_type(struct yyjson_val *property)
-{
-    const char *word = type_word(property);
-    for (size_t i = 0; word != NULL && i < sizeof types / sizeof types[0]; i++) {
-        if (strcmp(types[i].name, word) == 0) {
-            return types[i].type;
-        }
-    }
-    return CLI_FIELD_ANY;
-}
-
-const char *cli_field_type_name(struct yyjson_val *property)
-{
-    const char *word = type_word(property);
-    return word == NULL ? "any" : word;
-}
+#define WHOLE_MAX 9007199254740992.0 /* 2^53: from here on every double is whole */
 
 struct reader {
     struct cli *cli;
     const struct cli_args *args;
     struct yyjson_mut_doc *doc;
     struct yyjson_mut_val *root;
+    struct yyjson_val *schema; /* of the input; NULL: not known */
 };
 
 /* The fields are the operation's: its page explains them, not the command's help. */
@@ -74,7 +35,7 @@ static int wrong(const struct reader *r, const struct cli_field *field, const ch
 /* Of a value that is not what the field takes, or is missing. */
 static int unfit(const struct reader *r, const struct cli_field *field, const char *what)
 {
-    char value[200], text[256];
+    char value[200], text[480];
 
     if (field->value == NULL) {
         return wrong(r, field, "needs a value");
@@ -87,7 +48,7 @@ static int unfit(const struct reader *r, const struct cli_field *field, const ch
 static struct yyjson_mut_val *json_value(const struct reader *r, const char *text)
 {
     struct yyjson_doc *doc = NULL;
-    if (alk_json_parse(alk_span_str(text), &doc) != ALK_OK) {
+    if (cli_json_read(alk_span_str(text), &doc) != ALK_OK) {
         return NULL;
     }
     struct yyjson_mut_val *v = yyjson_val_mut_copy(r->doc, yyjson_doc_get_root(doc));
@@ -95,42 +56,64 @@ static struct yyjson_mut_val *json_value(const struct reader *r, const char *tex
     return v;
 }
 
-static int read_number(const struct reader *r, const struct cli_field *f,
-                       struct yyjson_mut_val **ret)
+/* 5, 5.0 and 5e3 are [JSON Schema §4.2.3]. */
+static bool is_whole(const char *number)
 {
-    *ret = f->value == NULL ? NULL : json_value(r, f->value);
-    return yyjson_mut_is_num(*ret) || yyjson_mut_is_raw(*ret) ? CLI_OK
-                                                              : unfit(r, f, "takes a number");
+    double d = strtod(number, NULL);
+    bool is_small = d > -WHOLE_MAX && d < WHOLE_MAX;
+    return !is_small || d == (double)(int64_t)d;
 }
 
-static int read_bool(const struct reader *r, const struct cli_field *f, struct yyjson_mut_val **ret)
+static bool is_of(struct yyjson_mut_val *v, enum cli_field_type type)
 {
-    bool is_true = f->value == NULL || strcmp(f->value, "true") == 0;
-    *ret = yyjson_mut_bool(r->doc, is_true);
-    return is_true || strcmp(f->value, "false") == 0 ? CLI_OK : unfit(r, f, "is true or false");
+    return (type == CLI_FIELD_NUMBER && yyjson_mut_is_raw(v)) ||
+           (type == CLI_FIELD_INTEGER && yyjson_mut_is_raw(v) && is_whole(yyjson_mut_get_raw(v))) ||
+           (type == CLI_FIELD_ARRAY && yyjson_mut_is_arr(v)) ||
+           (type == CLI_FIELD_OBJECT && yyjson_mut_is_obj(v)) ||
+           (type == CLI_FIELD_NULL && yyjson_mut_is_null(v));
 }
 
-static int read_one(const struct reader *r, const struct cli_field *f, enum cli_field_type type,
+/* The field's text as a value of that type; NULL: it is none. A name alone is true. */
+static struct yyjson_mut_val *read_as(const struct reader *r, const char *text,
+                                      enum cli_field_type type)
+{
+    struct yyjson_mut_val *v = NULL;
+
+    if (type == CLI_FIELD_BOOL || (type == CLI_FIELD_ANY && text == NULL)) {
+        bool is_true = text == NULL || strcmp(text, "true") == 0;
+        return is_true || strcmp(text, "false") == 0 ? yyjson_mut_bool(r->doc, is_true) : NULL;
+    }
+    if (text == NULL) {
+        return NULL;
+    }
+    if (type != CLI_FIELD_STRING) {
+        v = json_value(r, text);
+        v = type == CLI_FIELD_ANY || is_of(v, type) ? v : NULL;
+    }
+    return v == NULL && (type == CLI_FIELD_STRING || type == CLI_FIELD_ANY)
+               ? yyjson_mut_str(r->doc, text)
+               : v;
+}
+
+/* Of several types the first that the text fits. */
+static int read_one(const struct reader *r, const struct cli_field *f, struct yyjson_val *property,
                     struct yyjson_mut_val **ret)
 {
-    switch (type) {
-    case CLI_FIELD_NUMBER:
-        return read_number(r, f, ret);
-    case CLI_FIELD_BOOL:
-        return read_bool(r, f, ret);
-    case CLI_FIELD_STRING:
-        *ret = f->value == NULL ? NULL : yyjson_mut_str(r->doc, f->value);
-        return *ret != NULL ? CLI_OK : unfit(r, f, "");
-    case CLI_FIELD_OBJECT:
-    case CLI_FIELD_ARRAY:
-        *ret = f->value == NULL ? NULL : json_value(r, f->value);
-        return *ret != NULL ? CLI_OK : unfit(r, f, "takes JSON");
-    case CLI_FIELD_ANY:
-        *ret = f->value == NULL ? yyjson_mut_bool(r->doc, true) : json_value(r, f->value);
-        *ret = *ret == NULL ? yyjson_mut_str(r->doc, f->value) : *ret;
-        return CLI_OK;
+    char words[200], what[240];
+    enum cli_field_type type;
+
+    for (size_t i = 0; cli_field_type_at(property, i, &type); i++) {
+        *ret = read_as(r, f->value, type);
+        if (*ret != NULL) {
+            return CLI_OK;
+        }
     }
-    return CLI_FAILED;
+    type = cli_field_type(property);
+    cli_field_describe(r->schema, property, words, sizeof words);
+    (void)snprintf(what, sizeof what, "must be %s%s",
+                   type == CLI_FIELD_BOOL ? "true or false" : words,
+                   type == CLI_FIELD_OBJECT || type == CLI_FIELD_ARRAY ? " (as JSON)" : "");
+    return unfit(r, f, what);
 }
 
 /* --tag a --tag b, or --tags '["a", "b"]'. */
@@ -141,7 +124,7 @@ static int read_array(const struct reader *r, const struct cli_field *f,
     struct yyjson_mut_val *v = NULL;
 
     if (list == NULL && f->value != NULL && f->value[0] == '[') {
-        int rc = read_one(r, f, CLI_FIELD_ARRAY, &v);
+        int rc = read_one(r, f, property, &v);
         return rc != CLI_OK || yyjson_mut_obj_add(r->root, key, v) ? rc : CLI_FAILED;
     }
     if (list == NULL) {
@@ -150,7 +133,8 @@ static int read_array(const struct reader *r, const struct cli_field *f,
             return cli_fail_err(r->cli, ALK_E_NOMEM, NULL);
         }
     }
-    int rc = read_one(r, f, cli_field_type(yyjson_obj_get(property, "items")), &v);
+    struct yyjson_val *items = yyjson_obj_get(property, "items");
+    int rc = read_one(r, f, cli_field_schema(r->schema, items), &v);
     return rc != CLI_OK || yyjson_mut_arr_append(list, v) ? rc : CLI_FAILED;
 }
 
@@ -175,10 +159,12 @@ static int unknown(const struct reader *r, const struct cli_field *f, struct yyj
     return tell_page(r);
 }
 
-static int read_field(const struct reader *r, const struct cli_field *f, struct yyjson_val *schema)
+static int read_field(const struct reader *r, const struct cli_field *f)
 {
-    struct yyjson_val *properties = yyjson_obj_get(schema, "properties");
-    struct yyjson_val *property = yyjson_obj_getn(properties, (const char *)f->name.p, f->name.n);
+    struct yyjson_val *properties =
+        yyjson_obj_get(cli_field_schema(r->schema, r->schema), "properties");
+    struct yyjson_val *property = cli_field_schema(
+        r->schema, yyjson_obj_getn(properties, (const char *)f->name.p, f->name.n));
     struct yyjson_mut_val *v = NULL;
 
     if (!alk_span_is_utf8(f->name) ||
@@ -189,14 +175,13 @@ static int read_field(const struct reader *r, const struct cli_field *f, struct 
         return unknown(r, f, properties);
     }
     struct yyjson_mut_val *key = yyjson_mut_strn(r->doc, (const char *)f->name.p, f->name.n);
-    enum cli_field_type type = cli_field_type(property);
-    if (type == CLI_FIELD_ARRAY) {
+    if (cli_field_type(property) == CLI_FIELD_ARRAY) {
         return read_array(r, f, property, key);
     }
     if (yyjson_mut_obj_getn(r->root, (const char *)f->name.p, f->name.n) != NULL) {
         return wrong(r, f, "is given twice");
     }
-    int rc = read_one(r, f, type, &v);
+    int rc = read_one(r, f, property, &v);
     if (rc == CLI_OK && !yyjson_mut_obj_add(r->root, key, v)) {
         rc = cli_fail_err(r->cli, ALK_E_NOMEM, NULL);
     }
@@ -206,13 +191,13 @@ static int read_field(const struct reader *r, const struct cli_field *f, struct 
 int cli_fields_read(struct cli *cli, const struct cli_args *args, struct yyjson_val *schema,
                     struct yyjson_mut_doc **ret_doc)
 {
-    struct reader r = {.cli = cli, .args = args, .doc = yyjson_mut_doc_new(NULL)};
+    struct reader r = {.cli = cli, .args = args, .doc = yyjson_mut_doc_new(NULL), .schema = schema};
     r.root = yyjson_mut_obj(r.doc);
     yyjson_mut_doc_set_root(r.doc, r.root);
 
     int rc = r.root == NULL ? cli_fail_err(cli, ALK_E_NOMEM, NULL) : CLI_OK;
     for (size_t i = 0; i < args->field_count && rc == CLI_OK; i++) {
-        rc = read_field(&r, &args->fields[i], schema);
+        rc = read_field(&r, &args->fields[i]);
     }
     if (rc != CLI_OK) {
         yyjson_mut_doc_free(r.doc);

@@ -117,6 +117,18 @@ static void put_examples(struct cli *cli, const struct cli_command *command)
     }
 }
 
+/* What is meant by `call NODE OPERATION --help`: the fields are the operation's. */
+static void put_page_of(struct cli *cli, const struct cli_args *args)
+{
+    char op[300];
+
+    if (args->command->takes_fields && args->value_count > 1 &&
+        strchr(cli_value(args, 1), '/') != NULL) {
+        cli_safe(alk_span_str(cli_value(args, 1)), op, sizeof op);
+        (void)fprintf(cli->out, "Fields of %s: alknet ops %s %s\n", op, cli_value(args, 0), op);
+    }
+}
+
 void cli_help(struct cli *cli, const struct cli_args *args)
 {
     const struct cli_command *command = args->command;
@@ -145,6 +157,7 @@ void cli_help(struct cli *cli, const struct cli_args *args)
     put_examples(cli, command);
     (void)fprintf(cli->out, "\nManual: man %s%s\n", command->is_program ? "" : "alknet-",
                   args->parent != NULL ? args->parent->name : command->name);
+    put_page_of(cli, args);
 }
 
 void cli_help_all(struct cli *cli)

@@ -5,6 +5,17 @@
 
 #define SHOWN 24 /* bytes of the text behind a mistake */
 
+alk_err cli_json_read(struct alk_span text, struct yyjson_doc **ret)
+{
+    struct yyjson_doc *strict = NULL;
+
+    ALK_TRY(alk_json_parse(text, &strict));
+    yyjson_doc_free(strict);
+    *ret =
+        yyjson_read_opts((char *)(uintptr_t)text.p, text.n, YYJSON_READ_NUMBER_AS_RAW, NULL, NULL);
+    return *ret == NULL ? ALK_E_NOMEM : ALK_OK;
+}
+
 /* Lines are counted for texts of several. */
 static size_t line_of(struct alk_span text, size_t at)
 {

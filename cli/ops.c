@@ -151,6 +151,13 @@ static int run_list(struct cli *cli, struct cli_caller *caller, const char *name
 
 /* --- the page of one ----------------------------------------------------------------- */
 
+/* Of a schema that is being written. */
+struct page {
+    struct cli *cli;
+    struct yyjson_val *root;           /* of the schema */
+    const struct cli_command *command; /* that takes its fields; NULL: nothing is given */
+};
+
 static void heading(struct cli *cli, const char *text)
 {
     (void)fprintf(cli->out, "\n%s%s%s\n", cli_color(cli, CLI_BOLD), text,
@@ -184,69 +191,102 @@ static void put_value(struct cli *cli, const char *label, struct yyjson_val *v)
     }
 }
 
-static void put_properties(struct cli *cli, struct yyjson_val *schema, unsigned level,
-                           bool is_flag);
-
-static void put_property(struct cli *cli, struct yyjson_val *name, struct yyjson_val *property,
-                         bool is_needed, unsigned level, bool is_flag)
+static void put_limits(struct cli *cli, struct yyjson_val *property)
 {
     static const char *const limits[][2] = {{"minimum", "at least"},
                                             {"maximum", "at most"},
+                                            {"exclusiveMinimum", "more than"},
+                                            {"exclusiveMaximum", "less than"},
                                             {"minLength", "at least so long:"},
                                             {"maxLength", "at most so long:"},
+                                            {"minItems", "at least so many:"},
+                                            {"maxItems", "at most so many:"},
+                                            {"format", "format"},
+                                            {"contentEncoding", "in"},
                                             {"pattern", "like"},
                                             {"enum", "one of"},
                                             {"default", "default"},
                                             {"const", "always"}};
-    unsigned indent = INDENT + 4 * level;
-    char label[200], word[200];
 
-    cli_safe(alk_span(yyjson_get_str(name), yyjson_get_len(name)), label, sizeof label);
-    cli_safe(alk_span_str(cli_field_type_name(property)), word, sizeof word);
-    (void)fprintf(cli->out, "%*s%s%s%s%s  %s%s", (int)indent, "", cli_color(cli, CLI_BOLD),
-                  is_flag && level == 0 ? "--" : "", label, cli_color(cli, CLI_RESET), word,
-                  is_needed ? ", required" : "");
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         put_value(cli, limits[i][1], yyjson_obj_get(property, limits[i][0]));
     }
-    (void)fputc('\n', cli->out);
-    char help[1024];
+}
+
+/* Whether --NAME is the command's own, so that the field can come in JSON alone. */
+static bool is_taken(const struct cli_command *command, const char *name)
+{
+    const struct cli_opt *o;
+    size_t at = 0;
+
+    while ((o = cli_next_opt(command, &at)) != NULL) {
+        if (strcmp(o->name, name) == 0) {
+            return true;
+        }
+    }
+    return strcmp(name, "help") == 0;
+}
+
+static void put_properties(const struct page *page, struct yyjson_val *schema, unsigned level);
+
+static void put_property(const struct page *page, struct yyjson_val *name,
+                         struct yyjson_val *property, bool is_needed, unsigned level)
+{
+    struct cli *cli = page->cli;
+    unsigned indent = INDENT + 4 * level;
+    bool is_field = page->command != NULL && level == 0;
+    bool is_json = is_field && is_taken(page->command, yyjson_get_str(name));
+    char label[200], words[200], help[1024];
+
+    cli_safe(alk_span(yyjson_get_str(name), yyjson_get_len(name)), label, sizeof label);
+    cli_field_describe(page->root, property, words, sizeof words);
+    (void)fprintf(cli->out, "%*s%s%s%s%s  %s%s", (int)indent, "", cli_color(cli, CLI_BOLD),
+                  is_field && !is_json ? "--" : "", label, cli_color(cli, CLI_RESET), words,
+                  is_needed ? ", required" : "");
+    put_limits(cli, property);
+    (void)fprintf(cli->out, "%s\n", is_json ? ", in JSON alone" : "");
     safe_of(property, "description", help, sizeof help);
     if (help[0] != '\0') {
         (void)fprintf(cli->out, "%*s", (int)indent + 4, "");
         cli_wrap(cli->out, help, indent + 4, indent + 4, WIDTH);
     }
     if (level + 1 < LINES_DEEP) {
-        struct yyjson_val *inner = yyjson_obj_get(property, "items");
-        put_properties(cli, inner != NULL ? inner : property, level + 1, false);
+        struct yyjson_val *items = yyjson_obj_get(property, "items");
+        put_properties(page, items != NULL ? cli_field_schema(page->root, items) : property,
+                       level + 1);
     }
 }
 
-static void put_properties(struct cli *cli, struct yyjson_val *schema, unsigned level, bool is_flag)
+static void put_properties(const struct page *page, struct yyjson_val *schema, unsigned level)
 {
     size_t i, max;
     struct yyjson_val *key, *val;
     yyjson_obj_foreach(yyjson_obj_get(schema, "properties"), i, max, key, val)
     {
-        put_property(cli, key, val, is_required(schema, key), level, is_flag);
+        put_property(page, key, cli_field_schema(page->root, val), is_required(schema, key), level);
     }
 }
 
-static void put_schema(struct cli *cli, const char *title, struct yyjson_val *schema, bool is_flag)
+static void put_schema(struct cli *cli, const char *title, struct yyjson_val *root,
+                       const struct cli_command *command)
 {
+    const struct page page = {.cli = cli, .root = root, .command = command};
+    struct yyjson_val *schema = cli_field_schema(root, root);
+
     if (schema == NULL || yyjson_is_null(schema)) {
         return;
     }
     heading(cli, title);
     if (yyjson_obj_size(yyjson_obj_get(schema, "properties")) > 0) {
-        put_properties(cli, schema, 0, is_flag);
+        put_properties(&page, schema, 0);
         return;
     }
-    char description[1024];
+    char description[1024], words[200];
     safe_of(schema, "description", description, sizeof description);
-    (void)fprintf(cli->out, "%*s%s%s%s\n", INDENT, "",
-                  yyjson_is_bool(schema) ? "anything" : cli_field_type_name(schema),
-                  description[0] == '\0' ? "" : ": ", description);
+    cli_field_describe(root, schema, words, sizeof words);
+    (void)fprintf(cli->out, "%*s%s", INDENT, "", yyjson_is_bool(schema) ? "anything" : words);
+    put_limits(cli, schema);
+    (void)fprintf(cli->out, "%s%s\n", description[0] == '\0' ? "" : ": ", description);
 }
 
 static void put_errors(struct cli *cli, struct yyjson_val *errors)
@@ -282,8 +322,11 @@ static void put_example(struct cli *cli, const struct cli_args *args, struct yyj
         if (is_required(input, key)) {
             char name[100];
             cli_safe(alk_span(yyjson_get_str(key), yyjson_get_len(key)), name, sizeof name);
+            enum cli_field_type type = cli_field_type(cli_field_schema(input, val));
             (void)fprintf(cli->out, " --%s %s", name,
-                          cli_field_type(val) == CLI_FIELD_NUMBER ? "1" : "...");
+                          type == CLI_FIELD_INTEGER || type == CLI_FIELD_NUMBER ? "1"
+                          : type == CLI_FIELD_BOOL                              ? "true"
+                                                                                : "...");
         }
     }
     (void)fputc('\n', cli->out);
@@ -296,15 +339,16 @@ static void put_page(struct cli *cli, const struct cli_args *args, struct yyjson
     safe_of(root, "summary", summary, sizeof summary);
     safe_of(root, "help", help, sizeof help);
     safe_of(root, "kind", kind, sizeof kind);
-    (void)fprintf(cli->out, "%s%s%s (%s): %s\n", cli_color(cli, CLI_BOLD), name,
-                  cli_color(cli, CLI_RESET), kind, summary);
+    (void)fprintf(cli->out, "%s%s%s (%s)%s%s\n", cli_color(cli, CLI_BOLD), name,
+                  cli_color(cli, CLI_RESET), kind, summary[0] == '\0' ? "" : ": ", summary);
     if (help[0] != '\0') {
         (void)fputc('\n', cli->out);
         cli_wrap(cli->out, help, 0, 0, WIDTH);
     }
-    put_schema(cli, "INPUT", yyjson_obj_get(root, "input"), true);
-    put_schema(cli, strcmp(kind, "subscription") == 0 ? "EACH ANSWER" : "OUTPUT",
-               yyjson_obj_get(root, "output"), false);
+    bool is_call = strcmp(kind, "subscription") != 0;
+    put_schema(cli, "INPUT", yyjson_obj_get(root, "input"),
+               is_call ? &cli_call_command : &cli_subscribe_command);
+    put_schema(cli, is_call ? "OUTPUT" : "EACH ANSWER", yyjson_obj_get(root, "output"), NULL);
     put_errors(cli, yyjson_obj_get(root, "errors"));
     put_example(cli, args, root);
 }

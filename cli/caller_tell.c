@@ -9,6 +9,8 @@
 #include "core/frame.h"
 #include "ops/dispatch.h"
 
+#define DETAILS_SHOWN 500 /* bytes */
+
 static const struct {
     const char *code;
     int status;
@@ -30,16 +32,11 @@ static int status_of(const char *code)
 
 /* {"errors": [{"at", "what"}]} of INVALID_INPUT, a line each, unless there is but one and
  * the message has told it. */
-static void tell_places(struct cli *cli, const char *message, struct alk_span details)
+static void tell_places(struct cli *cli, const char *message, struct yyjson_val *errors)
 {
-    struct yyjson_doc *doc = NULL;
     size_t i, max;
     struct yyjson_val *one;
 
-    if (details.n == 0 || alk_json_parse(details, &doc) != ALK_OK) {
-        return;
-    }
-    struct yyjson_val *errors = yyjson_obj_get(yyjson_doc_get_root(doc), "errors");
     yyjson_arr_foreach(errors, i, max, one)
     {
         struct yyjson_val *at = yyjson_obj_get(one, "at"), *what = yyjson_obj_get(one, "what");
@@ -50,6 +47,26 @@ static void tell_places(struct cli *cli, const char *message, struct alk_span de
             break;
         }
         (void)fprintf(cli->err, "  %s: %s\n", place[0] == '\0' ? "the input" : place, text);
+    }
+}
+
+/* What an operation says besides: as it came, on a line, cut. */
+static void tell_details(struct cli *cli, const char *code, const char *message,
+                         struct alk_span details)
+{
+    struct yyjson_doc *doc = NULL;
+    char text[4 * DETAILS_SHOWN + 1];
+
+    if (details.n == 0 || alk_json_parse(details, &doc) != ALK_OK) {
+        return;
+    }
+    struct yyjson_val *errors = yyjson_obj_get(yyjson_doc_get_root(doc), "errors");
+    if (strcmp(code, ALK_OPS_INVALID_INPUT) == 0 && yyjson_is_arr(errors)) {
+        tell_places(cli, message, errors);
+    } else {
+        bool is_long = details.n > DETAILS_SHOWN;
+        cli_safe(alk_span_head(details, is_long ? DETAILS_SHOWN : details.n), text, sizeof text);
+        (void)fprintf(cli->err, "  details: %s%s\n", text, is_long ? "..." : "");
     }
     yyjson_doc_free(doc);
 }
@@ -149,7 +166,7 @@ int cli_caller_tell(struct cli_caller *c, const char *op, const struct cli_answe
     }
     (void)cli_fail(c->cli, status, "%s: %s%s%s", op, answer->code,
                    answer->message[0] == '\0' ? "" : ": ", answer->message);
-    tell_places(c->cli, answer->message, alk_buf_span(&answer->details));
+    tell_details(c->cli, answer->code, answer->message, alk_buf_span(&answer->details));
     if (!c->is_over) {
         tell_next(c, op, answer);
     }

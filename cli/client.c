@@ -385,6 +385,9 @@ int cli_client_closed(struct cli_client *c, alk_err why, uint64_t code, struct a
         return cli_fail(c->cli, CLI_FAILED, "the connection to %s ended: %s", c->node.host_port,
                         alk_err_text(why));
     }
+    if (code == ALK_CODE_NONE && text[0] == '\0') { /* over TCP all that an end can say */
+        return cli_fail(c->cli, CLI_FAILED, "%s closed the connection", c->node.host_port);
+    }
     bool has_text = text[0] != '\0' && strcmp(text, alk_code_name(code)) != 0;
     (void)cli_fail(c->cli, CLI_FAILED, "%s closed the connection: %s (code %llu)%s%s",
                    c->node.host_port, alk_code_name(code), (unsigned long long)code,

@@ -5,12 +5,24 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+static bool is_ignored(int number)
+{
+    struct sigaction old;
+    return sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_IGN;
+}
+
+/* What we were started to ignore stays ignored: HUP under nohup, INT in a script's
+ * background. A signal in the mask would come in all the same. */
 static void mask_of(sigset_t *ret)
 {
+    static const int watched[] = {SIGINT, SIGTERM, SIGHUP};
+
     (void)sigemptyset(ret);
-    (void)sigaddset(ret, SIGINT);
-    (void)sigaddset(ret, SIGTERM);
-    (void)sigaddset(ret, SIGHUP);
+    for (size_t i = 0; i < sizeof watched / sizeof watched[0]; i++) {
+        if (!is_ignored(watched[i])) {
+            (void)sigaddset(ret, watched[i]);
+        }
+    }
 }
 
 static void on_ready(void *ctx, unsigned ready)

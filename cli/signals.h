@@ -12,7 +12,8 @@ struct cli_signals {
     void *ctx;
 };
 
-/* INT, TERM and HUP come to fn from now on, on the loop. */
+/* INT, TERM and HUP come to fn from now on, on the loop; not those that the process was
+ * started to ignore. */
 ALK_NODISCARD alk_err cli_signals_open(struct alk_loop *loop, void (*fn)(void *ctx, int number),
                                        void *ctx, struct cli_signals *ret);
 /* Back to the default; before the loop is freed. A zeroed one is allowed. */

@@ -337,7 +337,7 @@ void alk_peer_out_event(struct alk_peer *peer, const struct alk_call_event *e)
             on_failed(call, e);
             break;
         default:
-            end_lost(call, "the stream of the call is gone");
+            end_lost(call, "whoever was to answer has gone; it may have run");
             break;
         }
     }

@@ -146,6 +146,7 @@ const char *alk_request_check(struct alk_request *r, struct alk_refusal *ret)
         code = check_resource(r);
     }
     if (code == NULL && r->pick.is_ghost) {
+        ret->message = "no worker offers it now";
         code = ALK_OPS_UNAVAILABLE;
     }
     return code;

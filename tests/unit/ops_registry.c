@@ -214,12 +214,12 @@ static void when_the_last_worker_has_gone_its_callers_hear_unavailable(void **st
     ops_ask(&w, &c, ann, "w/do", "");
     alk_ops_remove_remote(w.ops, b.provider);
     assert_int_equal(released, 1); /* a request is under way */
-    ops_check(&w, ann, "w/do", "", "?UNAVAILABLE not available now");
+    ops_check(&w, ann, "w/do", "", "?UNAVAILABLE no worker offers it now");
     ops_check(&w, NULL, "w/do", "", "!UNAUTHENTICATED an identity is needed");
     check_err(alk_request_respond(b.waiting[0]), ALK_OK);
     assert_int_equal(released, 2);
     assert_string_equal(c.heard, "={}");
-    ops_check(&w, ann, "w/do", "", "?UNAVAILABLE not available now");
+    ops_check(&w, ann, "w/do", "", "?UNAVAILABLE no worker offers it now");
     b.n = 0;
     join(&w, &b, "b"); /* back again */
     ops_ask(&w, &c, ann, "w/do", "");
@@ -306,7 +306,7 @@ static void a_provider_can_be_guarded_anew_while_it_works(void **state)
     check_err(alk_request_respond(a.waiting[0]), ALK_OK); /* began before */
     check_err(alk_request_respond(b.waiting[0]), ALK_OK);
     alk_ops_remove_remote(w.ops, p);
-    ops_check(&w, bob, "w/do", "", "?UNAVAILABLE not available now");
+    ops_check(&w, bob, "w/do", "", "?UNAVAILABLE no worker offers it now");
     alk_identity_unref(ann);
     alk_identity_unref(bob);
     ops_world_fini(&w);

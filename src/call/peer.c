@@ -30,6 +30,7 @@ alk_err alk_peer_new(const struct alk_mem *mem, struct alk_loop *loop, struct al
     peer->ops = ops;
     peer->frame_max = limits->frame_max == 0 ? ALK_CALL_FRAME_MAX : limits->frame_max;
     alk_list_init(&peer->streams);
+    alk_list_init(&peer->dead);
     alk_list_init(&peer->requests);
     alk_list_init(&peer->calls);
     alk_list_init(&peer->waiting);
@@ -71,18 +72,12 @@ void alk_peer_enter(struct alk_peer *peer)
 
 static void drop_streams(struct alk_peer *peer)
 {
-    struct alk_link *next;
-    if (!peer->has_dead_streams) {
-        return;
-    }
-    peer->has_dead_streams = false;
-    for (struct alk_link *e = alk_list_first(&peer->streams); e != NULL; e = next) {
-        struct alk_peer_stream *ps = ALK_CONTAINER(e, struct alk_peer_stream, in);
-        next = alk_list_next(&peer->streams, e);
-        if (ps->stream == NULL) {
-            alk_list_remove(&ps->in);
-            alk_free(peer->mem, ps);
-        }
+    struct alk_link *e;
+    while ((e = alk_list_first(&peer->dead)) != NULL) {
+        struct alk_peer_stream *ps = ALK_CONTAINER(e, struct alk_peer_stream, dead);
+        alk_list_remove(&ps->dead);
+        alk_list_remove(&ps->in);
+        alk_free(peer->mem, ps);
     }
 }
 
@@ -186,7 +181,7 @@ struct alk_peer_stream *alk_peer_find_stream(struct alk_peer *peer, uint64_t id)
 static void forget_stream(struct alk_peer_stream *ps)
 {
     ps->stream = NULL;
-    ps->peer->has_dead_streams = true;
+    alk_list_append(&ps->peer->dead, &ps->dead);
     ps->peer->recent = NULL;
     (void)alk_map_remove(&ps->peer->by_id, alk_span(&ps->id, sizeof ps->id));
 }
@@ -473,7 +468,7 @@ static alk_err stream_add(struct alk_peer *peer, struct alk_stream *stream, bool
     if (err == ALK_OK) {
         err = alk_call_open(peer->core, ps->id);
         if (err != ALK_OK) {
-            forget_stream(ps);
+            (void)alk_map_remove(&peer->by_id, alk_span(&ps->id, sizeof ps->id));
         }
     }
     if (err != ALK_OK) {

@@ -30,7 +30,7 @@
 #define ALK_PEER_CREDIT       64
 
 struct alk_peer_stream {
-    struct alk_link in; /* peer->streams */
+    struct alk_link in, dead; /* peer->streams, peer->dead */
     struct alk_peer *peer;
     struct alk_stream *stream; /* NULL: over, kept until nobody is on the stack */
     uint64_t id;
@@ -102,7 +102,7 @@ struct alk_peer {
     struct alk_ops *ops;             /* NULL: serves nothing */
     const struct alk_identity *node; /* clients: a reference */
     struct alk_list streams, requests, calls, waiting;
-    bool has_dead_streams;          /* some of them are over */
+    struct alk_list dead;           /* those streams that are over */
     struct alk_map by_id;           /* streams */
     struct alk_peer_stream *recent; /* of by_id, found last; or NULL */
     size_t waiting_count;

@@ -36,13 +36,21 @@ void alk_event_dedup_fini(struct alk_event_dedup *d)
     alk_map_fini(&d->ids);
 }
 
+static bool is_old(const struct seen *s, uint64_t now_ms)
+{
+    if (s->time_ms <= now_ms) {
+        return now_ms - s->time_ms >= ALK_EVENT_DEDUP_MS;
+    }
+    /* A clock that was set back makes them old too: better twice than never. */
+    return s->time_ms - now_ms > ALK_EVENT_DEDUP_AHEAD_MS;
+}
+
 static void drop_old(struct alk_event_dedup *d, uint64_t now_ms)
 {
     struct alk_link *l;
     while ((l = alk_list_first(&d->ages)) != NULL) {
         struct seen *s = ALK_CONTAINER(l, struct seen, in);
-        /* A clock that was set back makes them old too: better twice than never. */
-        if (s->time_ms <= now_ms && now_ms - s->time_ms < ALK_EVENT_DEDUP_MS) {
+        if (!is_old(s, now_ms)) {
             return;
         }
         drop(d, s);

@@ -2,6 +2,7 @@
 /* What a loop remembers from one published event to the next: whose rights were found to
  * suffice, and what the time is. */
 #include "core/auth/identity.h"
+#include "ops/event_dedup.h"
 #include "support/events_world.h"
 
 #include <stdio.h>
@@ -262,6 +263,51 @@ static void events_of_one_turn_have_one_time(void **state)
     alk_identity_unref(a.identity);
 }
 
+static uint64_t publish_id(struct events_world *w, struct alk_loop *loop, const char *id)
+{
+    struct alk_publish p = {
+        .topic = ALK_LIT("x"), .data = ALK_LIT("1"), .event_id = alk_span_str(id)};
+    uint64_t seq = 0;
+    check_err(alk_events_publish(w->hub, loop, &p, NULL, NULL, &seq), ALK_OK);
+    return seq;
+}
+
+/* A loop publishes, goes on for a while, and publishes again with the time that it has read;
+ * meanwhile another one has published with a later time. */
+static void behind_another(void *arg)
+{
+    struct events_world *w = arg;
+    uint64_t first = publish_id(w, w->loop, "");
+    atomic_fetch_add(&w->now_ns, 5 * ALK_MS);
+    first = publish_id(w, NULL, "one");
+    assert_true(publish_id(w, w->loop, "two") > first);
+    assert_int_equal(publish_id(w, NULL, "one"), first);
+    assert_int_equal(publish_id(w, w->loop, "one"), first);
+}
+
+static void a_loop_whose_time_is_behind_forgets_no_event_id(void **state)
+{
+    struct events_world w;
+    (void)state;
+    events_world_init(&w, NULL, NULL);
+    check_err(alk_post(w.loop, behind_another, &w), ALK_OK);
+    events_run(&w);
+    events_world_fini(&w);
+}
+
+static void a_clock_that_was_set_back_makes_event_ids_old(void **state)
+{
+    struct events_world w;
+    (void)state;
+    events_world_init(&w, NULL, NULL);
+    uint64_t first = publish_id(&w, NULL, "one");
+    atomic_fetch_sub(&w.now_ns, ALK_EVENT_DEDUP_AHEAD_MS * ALK_MS);
+    assert_int_equal(publish_id(&w, NULL, "one"), first);
+    atomic_fetch_sub(&w.now_ns, ALK_MS);
+    assert_true(publish_id(&w, NULL, "one") > first);
+    events_world_fini(&w);
+}
+
 static void each_event_names_its_own_publisher(void **state)
 {
     static const char *const names[] = {"one", "two", "two", ""};
@@ -359,6 +405,8 @@ int main(void)
         cmocka_unit_test(new_rules_count_from_the_next_event_on),
         cmocka_unit_test(what_is_wrong_beside_the_topic_is_refused_each_time),
         cmocka_unit_test(events_of_one_turn_have_one_time),
+        cmocka_unit_test(a_loop_whose_time_is_behind_forgets_no_event_id),
+        cmocka_unit_test(a_clock_that_was_set_back_makes_event_ids_old),
         cmocka_unit_test(each_event_names_its_own_publisher),
         cmocka_unit_test(the_longest_front_fits_and_no_longer_one_is_made),
         cmocka_unit_test(numbers_are_the_same_counted_on_or_written_anew),

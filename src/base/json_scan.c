@@ -559,7 +559,7 @@ alk_err alk_json_scan_check(struct alk_span text)
 
 /* The names of all objects around a place, the innermost one's last. */
 struct names {
-    struct alk_json_key v[SIMPLE_NAMES_MAX];
+    struct alk_span v[SIMPLE_NAMES_MAX];
     size_t n;
     size_t begins[SIMPLE_DEPTH_MAX];
     size_t depth;
@@ -574,24 +574,25 @@ static bool open_names(struct names *names)
     return true;
 }
 
-static bool add_name(struct names *names, const struct alk_json_key *key)
+/* One with an escape is not looked at: to decode it for each of the others would take
+ * fifty times as long as the tree. */
+static bool add_name(struct names *names, struct alk_span name)
 {
-    if (names->n == SIMPLE_NAMES_MAX) {
+    if (names->n == SIMPLE_NAMES_MAX || memchr(name.p, '\\', name.n) != NULL) {
         return false;
     }
     for (size_t i = names->begins[names->depth - 1]; i < names->n; i++) {
-        if (alk_json_key_equal(&names->v[i], key)) {
+        if (alk_span_equal(names->v[i], name)) {
             return false;
         }
     }
-    names->v[names->n++] = *key;
+    names->v[names->n++] = name;
     return true;
 }
 
 /* p stands on a quote. What a colon follows is a name. NULL: not simple. */
 static const uint8_t *simple_string(const uint8_t *p, const uint8_t *end, struct names *names)
 {
-    struct alk_json_key key;
     const uint8_t *from = p + 1;
     const uint8_t *to = skip_string(from, end);
     if (to == NULL) {
@@ -601,9 +602,7 @@ static const uint8_t *simple_string(const uint8_t *p, const uint8_t *end, struct
     if (p == end || *p != ':') {
         return p;
     }
-    key.raw = alk_span(from, (size_t)(to - from));
-    key.has_escape = memchr(from, '\\', key.raw.n) != NULL;
-    return add_name(names, &key) ? p : NULL;
+    return add_name(names, alk_span(from, (size_t)(to - from))) ? p : NULL;
 }
 
 static const uint8_t *simple_number(const uint8_t *p, const uint8_t *end)

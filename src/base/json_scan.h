@@ -60,7 +60,8 @@ ALK_NODISCARD alk_err alk_json_scan_within(struct alk_span text, uint8_t depth, 
 
 /* Whether a value that was walked over is certainly one that a tree can be made of: no
  * object in it names a member twice, and no number is too large for a double. False:
- * perhaps not; long and deep ones are not looked at to their end. */
+ * perhaps not; long and deep ones, and names with escapes, are not looked at to their
+ * end. */
 bool alk_json_is_simple(struct alk_span raw);
 
 /* --- what came out; all of it has been checked --------------------------------- */

@@ -2,7 +2,9 @@
 #include "ops/events_ops.h"
 
 #include "base/json_scan.h"
+#include "core/frame.h"
 #include "ops/dispatch.h"
+#include "ops/request.h"
 
 #include <yyjson.h>
 
@@ -49,6 +51,13 @@ static void published(void *ctx, alk_err err, uint64_t seq)
     (void)alk_request_respond_json(r, alk_span(text, at + n + 1)); /* is always taken */
 }
 
+/* Whoever reads the event bounds its values, names among them: ten beside the data, which
+ * had four beside it. An input that needed no tree is too short for so many. */
+static bool has_too_many_values(const struct alk_request *r)
+{
+    return r->doc != NULL && yyjson_doc_get_val_count(r->doc) > ALK_JSON_VALUES_MAX - (10 - 4);
+}
+
 static void publish(void *ctx, struct alk_request *r)
 {
     struct alk_events *e = ctx;
@@ -67,6 +76,8 @@ static void publish(void *ctx, struct alk_request *r)
     }
     if (err != ALK_OK) {
         err = ALK_E_INVALID;
+    } else if (has_too_many_values(r)) {
+        err = ALK_E_TOO_BIG;
     } else {
         /* It goes on as it came. */
         p.data = alk_input_json(r, "data");

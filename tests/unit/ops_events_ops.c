@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* events/publish, events/subscribe, events/topics through the registry, and the part. */
 #include "ops/events_ops.h"
+
+#include "call/proto/envelope.h"
+#include "call/proto/write.h"
+#include "core/frame.h"
 #include "support/events_world.h"
 #include "support/meter.h"
 #include "support/oom.h"
@@ -307,6 +311,66 @@ static void count_ended(void *ctx, struct alk_request *r, const struct alk_outco
     fail_msg("%s", o->code);
 }
 
+/* As a caller does who reads it as a tree, from a frame. */
+static alk_err read_responded(void *ctx, struct alk_request *r, struct alk_span output,
+                              bool is_last)
+{
+    size_t *n = ctx;
+    struct yyjson_doc *doc = NULL;
+    struct alk_call_envelope e;
+    struct alk_buf b;
+    (void)r;
+    assert_false(is_last);
+    check_err(alk_json_parse(output, &doc), ALK_OK);
+    yyjson_doc_free(doc);
+    alk_buf_init(&b, NULL, (size_t)1 << 20);
+    check_err(alk_call_put_responded(&b, ALK_LIT("1"), output, (size_t)1 << 20), ALK_OK);
+    check_err(alk_call_envelope_read(alk_span_tail(alk_buf_span(&b), 4), &e), ALK_OK);
+    alk_buf_fini(&b);
+    (*n)++;
+    return ALK_OK;
+}
+
+static void publish_numbers(struct fixture *f, size_t n, const char *between, const char *want)
+{
+    struct ops_call p = {.full = 0};
+    struct alk_buf b;
+    alk_buf_init(&b, NULL, (size_t)1 << 20);
+    check_err(alk_buf_put_str(&b, "{\"topic\":\"t\",\"data\":[0"), ALK_OK);
+    for (size_t i = 1; i < n; i++) {
+        (void)alk_buf_put_str(&b, between);
+        (void)alk_buf_put_u8(&b, '0');
+    }
+    check_err(alk_buf_put_str(&b, "]}"), ALK_OK);
+    ops_ask(&f->w, &p, f->admin, "events/publish", alk_buf_cstr(&b));
+    assert_int_equal(strncmp(p.heard, want, strlen(want)), 0);
+    alk_buf_fini(&b);
+}
+
+/* Whoever reads an event bounds its values, as we do: one that has more would end the
+ * subscription of everybody who hears it, a durable one each time that it is replayed. */
+static void an_event_has_no_more_values_than_its_readers_take(void **state)
+{
+    static const struct alk_face face = {read_responded, count_ended};
+    /* Of the event: itself, nine names and values, and the list. */
+    static const size_t most = ALK_JSON_VALUES_MAX - 11;
+    struct fixture *f = *state;
+    struct alk_request *sub = NULL;
+    size_t heard = 0;
+    struct alk_start_spec spec = {.loop = f->w.loop,
+                                  .op = ALK_LIT("events/subscribe"),
+                                  .input = ALK_LIT("{\"topics\":[\"t\"]}"),
+                                  .caller = f->reader};
+    check_err(alk_ops_start(f->w.ops, &spec, &face, &heard, &sub), ALK_OK);
+    ops_world_run(&f->w);
+    publish_numbers(f, most, ",", "={\"seq\":");
+    publish_numbers(f, most + 1, ",", "!TOO_LARGE the event is too large");
+    publish_numbers(f, most, ", ", "={\"seq\":");
+    publish_numbers(f, most + 1, ", ", "!TOO_LARGE the event is too large");
+    assert_int_equal(heard, 2);
+    alk_request_cancel(sub);
+}
+
 static void ten_thousand_callers_listen(void **state)
 {
     (void)state;
@@ -399,6 +463,7 @@ int main(void)
         T(rights_are_those_of_the_newest_identity),
         T(durable_topics_need_a_data_directory),
         T(stopping_ends_what_is_under_way),
+        T(an_event_has_no_more_values_than_its_readers_take),
         cmocka_unit_test(a_durable_publish_answers_when_it_is_stored),
         cmocka_unit_test(ten_thousand_callers_listen),
         cmocka_unit_test(the_part_survives_lack_of_memory),

@@ -247,6 +247,43 @@ static void a_line_that_was_cut_short_is_not_the_beginning_of_the_next(void **ct
     (void)signal(SIGXFSZ, old);
 }
 
+/* Also when it was another process, or the file was opened anew for other settings; an empty
+ * one after a rotation begins with a line. */
+static void a_file_that_ends_in_the_middle_of_a_line_goes_on_with_a_new_one(void **ctx)
+{
+    (void)ctx;
+    char path[] = "/tmp/alk-lines-XXXXXX";
+    char text[256];
+    struct alk_line_file *file = NULL;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(write(fd, "who=b", 5), 5);
+        assert_int_equal(alk_line_file_open(NULL, path, &file), ALK_OK);
+        assert_true(alk_line_file_put(file, ALK_LIT("who=eve")));
+        assert_int_equal(lseek(fd, 0, SEEK_END), 14 * ((off_t)i + 1));
+        if (i == 0) {
+            alk_line_file_free(file);
+        }
+    }
+    assert_int_equal(write(fd, "who=b", 5), 5);
+    assert_int_equal(alk_line_file_reopen(file), ALK_OK);
+    assert_true(alk_line_file_put(file, ALK_LIT("who=ann")));
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    (void)read_all(fd, text, sizeof text);
+    assert_string_equal(text, "who=b\nwho=eve\nwho=b\nwho=eve\nwho=b\nwho=ann\n");
+    assert_int_equal(write(fd, "who=b", 5), 5);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(alk_line_file_reopen(file), ALK_OK);
+    assert_true(alk_line_file_put(file, ALK_LIT("who=ann")));
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    (void)read_all(fd, text, sizeof text);
+    assert_string_equal(text, "who=ann\n");
+    alk_line_file_free(file);
+    (void)close(fd);
+    (void)unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +295,7 @@ int main(void)
         cmocka_unit_test(who_reads_along_hears_what_the_log_takes_until_he_leaves),
         cmocka_unit_test(lines_are_appended_and_survive_a_rotation),
         cmocka_unit_test(a_line_that_was_cut_short_is_not_the_beginning_of_the_next),
+        cmocka_unit_test(a_file_that_ends_in_the_middle_of_a_line_goes_on_with_a_new_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,20 @@ static int open_append(const char *path)
     return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+/* Whether the last line there has no end: the disk was full, or who wrote it was stopped. */
+static bool ends_torn(const char *path)
+{
+    char last = '\n';
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        return false;
+    }
+    off_t size = lseek(fd, 0, SEEK_END);
+    bool is_torn = size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
+    (void)close(fd);
+    return is_torn;
+}
+
 static alk_err error_of(int error)
 {
     switch (error) {
@@ -50,6 +64,7 @@ alk_err alk_line_file_open(const struct alk_mem *mem, const char *path, struct a
         err = error_of(errno);
         goto out;
     }
+    file->is_torn = ends_torn(path);
     (void)pthread_mutex_init(&file->lock, NULL);
     *ret = file;
     return ALK_OK;
@@ -69,6 +84,7 @@ alk_err alk_line_file_reopen(struct alk_line_file *file)
     (void)pthread_mutex_lock(&file->lock);
     int old = file->fd;
     file->fd = fd;
+    file->is_torn = ends_torn(file->path);
     (void)pthread_mutex_unlock(&file->lock);
     (void)close(old);
     return ALK_OK;

@@ -55,7 +55,8 @@ size_t alk_log_format(enum alk_log_style style, uint64_t unix_ms, enum alk_log_l
 /* --- files that lines are appended to: audit, key log --------------------- */
 
 struct alk_line_file;
-/* Creates with 0600. ALK_E_PERM, ALK_E_NOENT, ALK_E_IO, ALK_E_NOMEM. */
+/* Creates with 0600; what is there and ends in the middle of a line stays one of its own.
+ * ALK_E_PERM, ALK_E_NOENT, ALK_E_IO, ALK_E_NOMEM. */
 ALK_NODISCARD alk_err alk_line_file_open(const struct alk_mem *mem, const char *path,
                                          struct alk_line_file **ret);
 /* Opens the path anew (it may have been rotated away); the old one stays on

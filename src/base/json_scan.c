@@ -728,6 +728,22 @@ bool alk_json_key_equal(const struct alk_json_key *a, const struct alk_json_key 
     return b->has_escape ? decoded_equal(b->raw, a->raw, false) : alk_span_equal(a->raw, b->raw);
 }
 
+/* FNV-1a. */
+uint64_t alk_json_key_hash(const struct alk_json_key *key)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    const uint8_t *p = key->raw.p;
+    const uint8_t *end = key->raw.p + key->raw.n;
+    uint8_t c[4];
+    while (p < end) {
+        size_t n = next_char(&p, end, c);
+        for (size_t i = 0; i < n; i++) {
+            hash = (hash ^ c[i]) * UINT64_C(0x100000001b3);
+        }
+    }
+    return hash;
+}
+
 bool alk_json_key_decodes_to(const struct alk_json_key *key, struct alk_span name)
 {
     return decoded_equal(key->raw, name, false);

@@ -68,6 +68,9 @@ bool alk_json_is_simple(struct alk_span raw);
 
 /* The same name, whatever is escaped in either. */
 bool alk_json_key_equal(const struct alk_json_key *a, const struct alk_json_key *b);
+/* Of the characters, whatever is escaped: of equal names the same. To tell many long ones
+ * apart, each of which would have to be decoded for each other one. */
+uint64_t alk_json_key_hash(const struct alk_json_key *key);
 /* The rest of alk_json_key_is. */
 bool alk_json_key_decodes_to(const struct alk_json_key *key, struct alk_span name);
 static inline bool alk_json_key_is(const struct alk_json_key *key, struct alk_span name)

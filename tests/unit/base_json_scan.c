@@ -350,6 +350,7 @@ static void names_are_compared_as_they_read(void **state)
         struct alk_json_key a = key_of(rows[i].a), b = key_of(rows[i].b);
         assert_true(alk_json_key_equal(&a, &b) == rows[i].want);
         assert_true(alk_json_key_equal(&b, &a) == rows[i].want);
+        assert_true((alk_json_key_hash(&a) == alk_json_key_hash(&b)) == rows[i].want);
         if (!b.has_escape) {
             assert_true(alk_json_key_is(&a, b.raw) == rows[i].want);
         }

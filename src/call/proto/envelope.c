@@ -101,12 +101,19 @@ static enum part part_of(const struct alk_json_key *key)
     return alk_json_key_is(key, ALK_LIT("payload")) ? PART_PAYLOAD : PART_OTHER;
 }
 
+/* A name that is none of ours. */
+struct other {
+    struct alk_json_key key;
+    bool is_hashed;
+    uint64_t hash;
+};
+
 /* The names that an object has had so far. */
 struct seen {
     unsigned count;
     uint32_t known; /* a bit for each name of ours */
     unsigned other_n;
-    struct alk_json_key others[ALK_CALL_MEMBERS_MAX];
+    struct other others[ALK_CALL_MEMBERS_MAX];
 };
 
 static void seen_init(struct seen *seen)
@@ -130,17 +137,35 @@ static alk_err note_known(struct seen *seen, unsigned name)
     return ALK_OK;
 }
 
+static uint64_t hash_of(struct other *o)
+{
+    if (!o->is_hashed) {
+        o->hash = alk_json_key_hash(&o->key);
+        o->is_hashed = true;
+    }
+    return o->hash;
+}
+
+/* Names with escapes are compared slowly, and a peer may send 32 that are as long as a frame
+ * allows and differ at their ends. */
+static bool is_same(struct other *a, struct other *b)
+{
+    bool is_slow = a->key.has_escape || b->key.has_escape;
+    return (!is_slow || hash_of(a) == hash_of(b)) && alk_json_key_equal(&a->key, &b->key);
+}
+
 static alk_err note_other(struct seen *seen, const struct alk_json_key *key)
 {
+    struct other other = {.key = *key};
     for (unsigned i = 0; i < seen->other_n; i++) {
-        if (alk_json_key_equal(&seen->others[i], key)) {
+        if (is_same(&seen->others[i], &other)) {
             return ALK_E_MALFORMED;
         }
     }
     if (seen->count == ALK_CALL_MEMBERS_MAX) {
         return ALK_E_TOO_BIG;
     }
-    seen->others[seen->other_n++] = *key;
+    seen->others[seen->other_n++] = other;
     seen->count++;
     return ALK_OK;
 }

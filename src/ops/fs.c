@@ -59,7 +59,9 @@ const struct alk_conf_row alk_fs_rows[] = {
      .fallback = "false",
      .help =
          "Callers need a grant too, as in `resources: {fs: [{name: \"docs/**\", actions: [read, "
-         "write]}]}`. Paths have one spelling then, and symbolic links are not followed."},
+         "write]}]}`; `docs` itself, to list it, is another name. Paths have one spelling then, "
+         "and "
+         "symbolic links are not followed."},
     {.name = NULL}};
 
 /* --- roots ------------------------------------------------------------------------- */
@@ -259,7 +261,8 @@ void alk_fs_fail(struct alk_request *r, alk_err err)
     if (err == ALK_E_FORBIDDEN) {
         alk_request_fail(r, ALK_OPS_FORBIDDEN, "the path leads out of the root");
     } else if (err == ALK_E_INVALID) {
-        alk_request_fail(r, ALK_OPS_INVALID_INPUT, "that is not the kind of file it must be");
+        alk_request_fail(r, ALK_OPS_INVALID_INPUT,
+                         "not the kind of file it must be, or a path with an empty part, . or ..");
     } else if (err == ALK_E_TOO_BIG) {
         alk_request_fail(r, ALK_OPS_TOO_LARGE, "the path, or what it holds, is too long");
     } else if (err == ALK_E_UNSUPPORTED) {

@@ -277,6 +277,11 @@ static void call_fini(struct call *c)
     alk_buf_fini(&c->input);
 }
 
+static bool is_dash(const char *text)
+{
+    return text != NULL && strcmp(text, "-") == 0;
+}
+
 static int run_call(struct cli *cli, const struct cli_args *args)
 {
     struct call c = {.cli = cli, .args = args, .op = cli_operation(args)};
@@ -285,8 +290,9 @@ static int run_call(struct cli *cli, const struct cli_args *args)
     c.raw = cli_get(args, "raw");
     alk_buf_init(&c.input, NULL, INPUT_MAX + STDIN_STEP);
     int rc = cli_get_time(args, "wait", cli->err, &timeout) ? CLI_OK : CLI_USAGE;
-    if (rc == CLI_OK && cli_value(args, 2) != NULL && strcmp(cli_value(args, 2), "-") == 0) {
-        rc = read_input(&c); /* before the connection: a person may take his time */
+    /* Before the connection: a person may take his time. A token on its first line comes first. */
+    if (rc == CLI_OK && is_dash(cli_value(args, 2)) && !is_dash(cli_get(args, "token-file"))) {
+        rc = read_input(&c);
     }
     if (rc == CLI_OK) {
         rc = run(&c, timeout);

@@ -106,5 +106,5 @@ if __name__ == '__main__':
     try:
         with Peer(['alknet', 'dial', sys.argv[1], 'alknet/call']) as peer:
             print(json.dumps(peer.call(sys.argv[2], json.loads(sys.argv[3])), indent=2))
-    except (Failure, ConnectionError, ValueError) as e:
+    except (Failure, OSError, ValueError) as e:
         sys.exit('%s: %s' % (sys.argv[2], e))

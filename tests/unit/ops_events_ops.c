@@ -451,6 +451,65 @@ static void the_part_survives_lack_of_memory(void **state)
     oom_sweep(start_and_stop, NULL);
 }
 
+/* One event: on its text, by way of a tree, with an id. */
+static alk_err publish_once(struct ops_world *w, const struct alk_identity *who, const char *input)
+{
+    struct ops_call c = {.full = 0};
+    struct alk_start_spec spec = {.loop = w->loop,
+                                  .op = ALK_LIT("events/publish"),
+                                  .input = alk_span_str(input),
+                                  .caller = who};
+    alk_err err = alk_ops_start(w->ops, &spec, &ops_call_face, &c, &c.request);
+    if (err != ALK_OK) {
+        return err;
+    }
+    ops_world_run(w);
+    assert_int_equal(c.ends, 1);
+    if (strncmp(c.heard, "={\"seq\":", 8) == 0) {
+        return ALK_OK;
+    }
+    assert_memory_equal(c.heard, "?EXHAUSTED", 10);
+    return ALK_E_NOMEM;
+}
+
+static alk_err publish_with(const struct alk_mem *mem, void *ctx)
+{
+    const struct alk_identity *who = ctx;
+    struct alk_ops_options options = {.struct_size = sizeof(options), .mem = mem};
+    struct ops_world w = {.loop = NULL};
+    void *part = NULL;
+    char why[256] = "";
+    check_err(alk_loop_new(NULL, &w.loop), ALK_OK);
+    alk_err err = alk_ops_new(&options, &w.ops);
+    if (err == ALK_OK) {
+        struct alk_part_env env = {.mem = mem, .ops = w.ops};
+        err = alk_events_part.start(&env, why, sizeof(why), &part);
+    }
+    static const char *const inputs[] = {"{\"topic\":\"a\",\"data\":{\"b\":1}}",
+                                         "{\"t\\u006fpic\":\"a\",\"data\":{\"b\":1}}",
+                                         "{\"topic\":\"a\",\"data\":1,\"event_id\":\"x\"}"};
+    for (size_t i = 0; i < 3 && err == ALK_OK; i++) {
+        err = publish_once(&w, who, inputs[i]);
+    }
+    if (part != NULL) {
+        alk_events_part.stop(part);
+    }
+    if (w.ops != NULL) {
+        ops_world_run(&w);
+    }
+    alk_loop_free(w.loop);
+    alk_ops_free(w.ops);
+    return err;
+}
+
+static void publishing_survives_lack_of_memory(void **state)
+{
+    const struct alk_identity *admin = ops_somebody("boss", "admin", NULL);
+    (void)state;
+    oom_sweep(publish_with, (void *)(uintptr_t)admin);
+    alk_identity_unref(admin);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -467,6 +526,7 @@ int main(void)
         cmocka_unit_test(a_durable_publish_answers_when_it_is_stored),
         cmocka_unit_test(ten_thousand_callers_listen),
         cmocka_unit_test(the_part_survives_lack_of_memory),
+        cmocka_unit_test(publishing_survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,6 +38,7 @@ struct suite {
     struct alk_schema_doc docs[DOCS_MAX];
     size_t doc_count;
     size_t passed, failed;
+    size_t on_text; /* told without a tree */
 };
 
 /* --- files ---------------------------------------------------------------------- */
@@ -108,6 +109,48 @@ static void suite_fini(struct suite *s)
 
 /* --- cases ---------------------------------------------------------------------- */
 
+/* The schema as that of a member, to be looked at on texts; NULL: it refers to others. */
+static struct alk_schema *member_schema(struct alk_span text, bool assert_format)
+{
+    static const char dialect[] = "\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",";
+    struct alk_schema_options options = {.assert_format = assert_format};
+    struct alk_schema *ret = NULL;
+    struct alk_buf b;
+    alk_buf_init(&b, NULL, text.n + 64);
+    const uint8_t *at = memmem(text.p, text.n, dialect, sizeof dialect - 1);
+    size_t before = at == NULL ? text.n : (size_t)(at - text.p);
+    check_err(alk_buf_put_str(&b, "{\"properties\":{\"m\":"), ALK_OK);
+    check_err(alk_buf_put(&b, alk_span_head(text, before)), ALK_OK);
+    check_err(
+        alk_buf_put(&b, alk_span_tail(text, at == NULL ? before : before + sizeof dialect - 1)),
+        ALK_OK);
+    check_err(alk_buf_put_str(&b, "}}"), ALK_OK);
+    struct alk_span whole = alk_buf_span(&b);
+    if (alk_span_find(whole, '$') == whole.n) {
+        check_err(alk_schema_compile(&options, whole, NULL, 0, &ret), ALK_OK);
+    }
+    alk_buf_fini(&b);
+    return ret;
+}
+
+/* Whether {"m": data} is told to fit from its text. */
+static bool fits_as_member(const struct alk_schema *schema, yyjson_val *data)
+{
+    struct alk_schema_parts parts;
+    struct alk_buf b;
+    size_t n = 0;
+    char *text = yyjson_val_write(data, 0, &n);
+    assert_non_null(text);
+    alk_buf_init(&b, NULL, n + 64);
+    check_err(alk_buf_put_str(&b, "{\"m\":"), ALK_OK);
+    check_err(alk_buf_put(&b, alk_span(text, n)), ALK_OK);
+    check_err(alk_buf_put_str(&b, "}"), ALK_OK);
+    bool fits = alk_schema_fits_text(schema, alk_buf_span(&b), &parts);
+    alk_buf_fini(&b);
+    free(text);
+    return fits;
+}
+
 static void run_case(struct suite *s, const struct alk_schema *schema, const char *group,
                      yyjson_val *test)
 {
@@ -125,6 +168,26 @@ static void run_case(struct suite *s, const struct alk_schema *schema, const cha
     print_message("  %s: %s: wants %s, got %s: %s\n", group,
                   yyjson_get_str(yyjson_obj_get(test, "description")), want ? "valid" : "invalid",
                   alk_err_name(err), report.count > 0 ? report.errors[0].what : "");
+}
+
+/* What is told from a text alone is true, whatever the keywords. */
+static void check_members(struct suite *s, yyjson_val *group, struct alk_span text,
+                          bool assert_format)
+{
+    struct alk_schema *schema = member_schema(text, assert_format);
+    size_t i, max;
+    yyjson_val *test;
+    if (schema == NULL) {
+        return;
+    }
+    yyjson_arr_foreach(yyjson_obj_get(group, "tests"), i, max, test)
+    {
+        bool is_valid = yyjson_is_true(yyjson_obj_get(test, "valid"));
+        bool is_told = fits_as_member(schema, yyjson_obj_get(test, "data"));
+        assert_true(is_valid || !is_told);
+        s->on_text += is_told;
+    }
+    alk_schema_free(schema);
 }
 
 static void run_group(struct suite *s, yyjson_val *group, bool assert_format)
@@ -149,6 +212,7 @@ static void run_group(struct suite *s, yyjson_val *group, bool assert_format)
         run_case(s, schema, name, test);
     }
     alk_schema_free(schema);
+    check_members(s, group, alk_span(text, n), assert_format);
     free(text);
 }
 
@@ -232,6 +296,7 @@ static void every_required_case_is_judged_as_the_suite_says(void **state)
     run_folder(&s, "required", TESTS, false);
     assert_int_equal(s.failed, 0);
     assert_true(s.passed > 1200);
+    assert_true(s.on_text > 200);
     suite_fini(&s);
 }
 

@@ -9,13 +9,46 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <yyjson.h>
 
 /* --- settings -------------------------------------------------------------- */
 
+/* Arrays and objects around a schema in the answer of services/schema. */
+#define SCHEMA_DEPTH 4
+
+/* Where a text is no JSON: ": <why>, in its line 3"; "" when the parser would take it. */
+static void where_broken(struct alk_span text, char *ret, size_t ret_size)
+{
+    yyjson_read_err why = {0};
+    size_t line = 1;
+
+    struct yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text.p, text.n, 0, NULL, &why);
+    ret[0] = '\0';
+    if (doc == NULL) {
+        for (size_t i = 0; i < why.pos && i < text.n; i++) {
+            line += text.p[i] == '\n';
+        }
+        (void)snprintf(ret, ret_size, ": %s, in its line %zu", why.msg, line);
+    }
+    yyjson_doc_free(doc);
+}
+
 static alk_err check_schema(const struct alk_conf *value, char *why, size_t why_size)
 {
-    if (alk_json_scan_check(alk_conf_span(value)) != ALK_OK) {
-        (void)snprintf(why, why_size, "must be a JSON Schema, written as JSON in a string");
+    struct alk_span text = alk_conf_span(value);
+    uint32_t values = ALK_JSON_SCAN_VALUES_MAX;
+    char where[160];
+
+    alk_err err = alk_json_scan_within(text, SCHEMA_DEPTH, &values);
+    if (err == ALK_E_TOO_BIG) {
+        (void)snprintf(why, why_size, "this schema is deeper than %d levels",
+                       ALK_JSON_SCAN_DEPTH_MAX - SCHEMA_DEPTH);
+        return ALK_E_CONFIG;
+    }
+    if (err != ALK_OK) {
+        where_broken(text, where, sizeof where);
+        (void)snprintf(why, why_size, "must be a JSON Schema, written as JSON in a string%s",
+                       where);
         return ALK_E_CONFIG;
     }
     return ALK_OK;

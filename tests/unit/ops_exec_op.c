@@ -461,7 +461,13 @@ static void mistakes_leave_what_was_in_force(void **state)
         {"operations: [{name: fs/mine, exec: [/bin/true]}]", "belongs to the node itself"},
         {"operations: [{name: nothing, exec: [/bin/true]}]", "must be NAMESPACE/NAME"},
         {"operations: [{name: T/X, exec: [/bin/true]}]", "test:1:14"},
-        {"operations: [{name: t/x, exec: [/bin/true], input: '{'}]", "must be a JSON Schema"},
+        {"operations: [{name: t/x, exec: [/bin/true], input: '{'}]",
+         "must be a JSON Schema, written as JSON in a string: unexpected end of data, in its line "
+         "1"},
+        {"operations:\n  - name: t/x\n    exec: [/bin/true]\n    output: |\n      {\n       \"a\": "
+         "1\n"
+         "       \"b\": 2}\n",
+         "in its line 3"},
         {"operations: [{name: t/x, exec: [/bin/true], input: '{\"type\": 7}'}]", "/type"},
         {"operations: [{name: t/x, exec: [/bin/true], errors: [{code: low}]}]", "test:1:14"},
         {"operations: [{name: t/x, exec: [/bin/true]}, {name: t/x, exec: [/bin/true]}]",

@@ -281,14 +281,21 @@ const struct cli_command cli_man_command = {
 
 static int run_completion(struct cli *cli, const struct cli_args *args)
 {
-    const char *what = cli_value(args, 0), *node = cli_value(args, 1);
+    const char *what = cli_value(args, 0), *node = cli_value(args, 1), *op = cli_value(args, 2);
 
+    if (strcmp(what, "fields") == 0) {
+        return op != NULL ? cli_complete_fields(cli, args, node, op)
+                          : cli_usage(cli->err, args, "of what? Say which NODE and OPERATION");
+    }
+    if (op != NULL) {
+        return cli_usage(cli->err, args, "an OPERATION goes with `fields` alone");
+    }
     if (strcmp(what, "operations") == 0) {
         return node != NULL ? cli_complete_operations(cli, args, node)
                             : cli_usage(cli->err, args, "whose operations? Say which NODE");
     }
     if (node != NULL) {
-        return cli_usage(cli->err, args, "a NODE goes with `operations` alone");
+        return cli_usage(cli->err, args, "a NODE goes with `operations` and `fields`");
     }
     return strcmp(what, "nodes") == 0 ? cli_complete_nodes(cli) : cli_completion(cli, what);
 }
@@ -297,16 +304,18 @@ const struct cli_command cli_completion_command = {
     .name = "completion",
     .summary = "print a completion script for a shell",
     .purpose = "Prints a script that completes commands, options, files, names of nodes and a "
-               "node's operations in bash, zsh or fish. Packages install these scripts already. "
-               "For operations the node is asked, for two seconds at the most; its answer is good "
-               "for a minute.",
+               "node's operations in bash, zsh or fish, and the fields of an operation in bash. "
+               "Packages install these scripts already. For operations and fields the node is "
+               "asked, for two seconds at the most; its answer is good for a minute.",
     .args =
         (const struct cli_arg[]){
             {"SHELL", CLI_SHELL,
-             .help = "bash, zsh or fish. `nodes` and `operations` print what "
-                     "the scripts offer: names of nodes, and the operations "
-                     "of NODE."},
-            {"NODE", CLI_NODE, .is_optional = true, .help = "With `operations`: whose."},
+             .help = "bash, zsh or fish. `nodes`, `operations` and `fields` print what the "
+                     "scripts offer: names of nodes, the operations of NODE, the fields of "
+                     "OPERATION."},
+            {"NODE", CLI_NODE, .is_optional = true,
+             .help = "With `operations` and `fields`: whose."},
+            {"OPERATION", CLI_OPERATION, .is_optional = true, .help = "With `fields`: of which."},
             {.name = NULL}},
     .examples =
         (const struct cli_example[]){

@@ -2,12 +2,14 @@
 #include "complete.h"
 
 #include "base/map.h"
+#include "base/text.h"
 #include "caller.h"
 #include "core/config/conf.h"
 #include "core/frame.h"
 #include "core/io/loop.h"
 #include "core/store/file.h"
 #include "core/store/known_nodes.h"
+#include "fields.h"
 #include "home.h"
 
 #include <inttypes.h>
@@ -128,30 +130,98 @@ static bool is_name(struct alk_span name)
     return name.n > 0 && name.n <= ALK_OP_NAME_MAX;
 }
 
-/* The names, a line each, into *names. */
-static int ask(struct cli *quiet, const struct cli_args *args, const char *node,
-               struct alk_buf *names)
+/* What is asked of a node; op NULL: for its operations, else for the fields of one. */
+struct question {
+    const char *node, *op;
+    char about[600]; /* what the file says whose words it holds */
+};
+
+static void put_operations(struct yyjson_val *list, struct alk_buf *words)
+{
+    size_t i, max;
+    struct yyjson_val *one;
+
+    yyjson_arr_foreach(list, i, max, one)
+    {
+        struct yyjson_val *name = yyjson_obj_get(one, "name");
+        struct alk_span text = alk_span(yyjson_get_str(name), yyjson_get_len(name));
+        if (is_name(text)) {
+            (void)alk_buf_printf(words, ALK_SPAN_FMT "\n", ALK_SPAN_ARG(text));
+        }
+    }
+}
+
+/* Letters, digits, and what else is safe for any shell. */
+static bool is_field(struct alk_span name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        uint8_t c = name.p[i];
+        if ((c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' &&
+            (i == 0 || (c != '-' && c != '.'))) {
+            return false;
+        }
+    }
+    return name.n > 0 && name.n <= ALK_OP_NAME_MAX;
+}
+
+static void put_fields(struct yyjson_val *input, struct alk_buf *words)
+{
+    struct yyjson_val *properties = yyjson_obj_get(cli_field_schema(input, input), "properties");
+    size_t i, max;
+    struct yyjson_val *key, *val;
+
+    yyjson_obj_foreach(properties, i, max, key, val)
+    {
+        struct alk_span name = alk_span(yyjson_get_str(key), yyjson_get_len(key));
+        if (is_field(name)) {
+            (void)alk_buf_printf(words, "--" ALK_SPAN_FMT "\n", ALK_SPAN_ARG(name));
+        }
+    }
+}
+
+/* Without the hints that a person would get, as they ask further questions. */
+static int ask_fields(struct cli_caller *caller, const char *op, struct yyjson_doc **ret)
+{
+    struct cli_answer answer = {0};
+    struct alk_buf input;
+
+    alk_buf_init(&input, NULL, 4096);
+    (void)alk_buf_put_str(&input, "{\"name\":");
+    (void)alk_buf_put_json(&input, alk_span_str(op));
+    (void)alk_buf_put_str(&input, "}");
+    const struct alk_ask ask = {
+        .struct_size = sizeof ask, .op = "services/schema", .input = alk_buf_span(&input)};
+    int rc = cli_caller_ask(caller, &ask, &answer);
+    if (rc == CLI_OK &&
+        (answer.code[0] != '\0' || alk_json_parse(alk_buf_span(&answer.output), ret) != ALK_OK)) {
+        rc = CLI_FAILED;
+    }
+    cli_answer_fini(&answer);
+    alk_buf_fini(&input);
+    return rc;
+}
+
+/* The words, a line each, into *words. */
+static int ask(struct cli *quiet, const struct cli_args *args, const struct question *q,
+               struct alk_buf *words)
 {
     static const struct cli_opt timeout = {.name = "timeout", .value = "TIME"};
     struct cli_args patient = *args;
     struct cli_caller caller;
     struct yyjson_doc *doc = NULL;
-    size_t i, max;
-    struct yyjson_val *one;
 
     patient.given[0] = (struct cli_given){&timeout, "2s"};
     patient.given_count = 1;
-    int rc = cli_caller_open(quiet, &patient, node, NULL, &caller);
+    int rc = cli_caller_open(quiet, &patient, q->node, NULL, &caller);
     if (rc == CLI_OK) {
-        rc = cli_caller_operations(&caller, &doc);
+        rc =
+            q->op == NULL ? cli_caller_operations(&caller, &doc) : ask_fields(&caller, q->op, &doc);
     }
-    yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "operations"), i, max, one)
-    {
-        struct yyjson_val *name = yyjson_obj_get(one, "name");
-        struct alk_span text = alk_span(yyjson_get_str(name), yyjson_get_len(name));
-        if (is_name(text)) {
-            (void)alk_buf_printf(names, ALK_SPAN_FMT "\n", ALK_SPAN_ARG(text));
-        }
+    struct yyjson_val *root = yyjson_doc_get_root(doc);
+    if (q->op == NULL) {
+        put_operations(yyjson_obj_get(root, "operations"), words);
+    } else {
+        put_fields(yyjson_obj_get(root, "input"), words);
     }
     yyjson_doc_free(doc);
     cli_caller_close(&caller);
@@ -159,41 +229,60 @@ static int ask(struct cli *quiet, const struct cli_args *args, const char *node,
 }
 
 /* From the file when it is fresh, else from the node, else from the file after all. */
-static void put_operations(struct cli *cli, struct cli *quiet, const struct cli_args *args,
-                           const struct cli_home *home, const char *path, const char *node)
+static void put_words(struct cli *cli, struct cli *quiet, const struct cli_args *args,
+                      const struct cli_home *home, const char *path, const struct question *q)
 {
-    struct alk_buf file, names;
+    struct alk_buf file, words;
     struct alk_span old = {NULL, 0};
     uint64_t now = alk_clock_unix(), at = 0;
 
     alk_buf_init(&file, NULL, FILE_MAX);
-    alk_buf_init(&names, NULL, FILE_MAX);
+    alk_buf_init(&words, NULL, FILE_MAX);
     bool has_old = alk_file_read(path, FILE_MAX, &file) == ALK_OK &&
-                   cli_complete_read(alk_buf_span(&file), node, &at, &old);
+                   cli_complete_read(alk_buf_span(&file), q->about, &at, &old);
     if (!has_old || at > now || now - at >= CLI_COMPLETE_FRESH) {
-        if (ask(quiet, args, node, &names) == CLI_OK && names.err == ALK_OK) {
-            old = alk_buf_span(&names);
-            keep(home, path, node, now, old);
+        if (ask(quiet, args, q, &words) == CLI_OK && words.err == ALK_OK) {
+            old = alk_buf_span(&words);
+            keep(home, path, q->about, now, old);
         } else {
-            keep(home, path, node, now - CLI_COMPLETE_FRESH + CLI_COMPLETE_RETRY, old);
+            keep(home, path, q->about, now - CLI_COMPLETE_FRESH + CLI_COMPLETE_RETRY, old);
         }
     }
     (void)fwrite(old.p, 1, old.n, cli->out);
-    alk_buf_fini(&names);
+    alk_buf_fini(&words);
     alk_buf_fini(&file);
 }
 
-int cli_complete_operations(struct cli *cli, const struct cli_args *args, const char *node)
+static int complete(struct cli *cli, const struct cli_args *args, const struct question *q)
 {
     struct cli_home home;
     struct cli quiet;
     char path[PATH_MAX];
 
-    if (cli_home_find(&home) != ALK_OK || !file_of(&home, node, path, sizeof path) ||
+    if (cli_home_find(&home) != ALK_OK || !file_of(&home, q->about, path, sizeof path) ||
         !be_quiet(cli, &quiet)) {
         return CLI_OK;
     }
-    put_operations(cli, &quiet, args, &home, path, node);
+    put_words(cli, &quiet, args, &home, path, q);
     (void)fclose(quiet.err);
     return CLI_OK;
+}
+
+int cli_complete_operations(struct cli *cli, const struct cli_args *args, const char *node)
+{
+    struct question q = {.node = node};
+    (void)snprintf(q.about, sizeof q.about, "%s", node);
+    return complete(cli, args, &q);
+}
+
+int cli_complete_fields(struct cli *cli, const struct cli_args *args, const char *node,
+                        const char *op)
+{
+    struct question q = {.node = node, .op = op[0] == '/' ? op + 1 : op};
+
+    if (!is_name(alk_span_str(q.op))) {
+        return CLI_OK; /* a topic has none */
+    }
+    (void)snprintf(q.about, sizeof q.about, "%s %s", node, q.op);
+    return complete(cli, args, &q);
 }

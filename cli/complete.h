@@ -19,7 +19,12 @@ int cli_complete_nodes(struct cli *cli);
  * last is offered. args: of the command, for its usage. */
 int cli_complete_operations(struct cli *cli, const struct cli_args *args, const char *node);
 
-/* --- the file behind it: "<unix seconds> <node>", then a name per line. Pure. */
+/* The fields of one of them, as --NAME, in the same way. Those of a topic: none. */
+int cli_complete_fields(struct cli *cli, const struct cli_args *args, const char *node,
+                        const char *op);
+
+/* --- the file behind it: "<unix seconds> <node>" or "<unix seconds> <node> <operation>",
+ * then a name per line. Pure. */
 
 /* Reads such a text; *ret_names borrows from it. False: it is of another node, or none. */
 bool cli_complete_read(struct alk_span text, const char *node, uint64_t *ret_at,

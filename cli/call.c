@@ -26,6 +26,7 @@ struct call {
     struct alk_buf input;
     struct yyjson_doc *schema; /* answer of services/schema */
     bool is_subscription;
+    bool is_listening;           /* `subscribe`: an answer is a line, a text too */
     const char *raw;             /* member whose bytes are printed; NULL: the whole as JSON */
     bool is_base64, is_declared; /* raw: in the output's schema */
     bool has_raw, has_answer;    /* one has come, with raw, at all */
@@ -155,6 +156,12 @@ static bool put_bytes(struct call *c, struct alk_span text)
     return is_ok;
 }
 
+static bool put_text(struct call *c, struct alk_span text)
+{
+    bool has_end = text.n > 0 && text.p[text.n - 1] == '\n';
+    return put(c, text) && (!c->is_listening || has_end || fputc('\n', c->cli->out) != EOF);
+}
+
 /* A text as it is; what is none as a line of JSON. */
 static bool put_raw(struct call *c, struct yyjson_val *root)
 {
@@ -167,7 +174,7 @@ static bool put_raw(struct call *c, struct yyjson_val *root)
     }
     c->has_raw = true;
     if (yyjson_is_str(v)) {
-        return c->is_base64 ? put_bytes(c, text) : put(c, text);
+        return c->is_base64 ? put_bytes(c, text) : put_text(c, text);
     }
     char *json = yyjson_val_write(v, 0, &n);
     bool is_ok = json != NULL && put(c, alk_span(json, n)) && fputc('\n', c->cli->out) != EOF;
@@ -337,7 +344,7 @@ static int topic_input(struct call *c, const struct cli_args *args)
 
 static int run_subscribe(struct cli *cli, const struct cli_args *args)
 {
-    struct call c = {.cli = cli, .args = args, .op = cli_operation(args)};
+    struct call c = {.cli = cli, .args = args, .op = cli_operation(args), .is_listening = true};
 
     c.raw = cli_get(args, "raw");
     alk_buf_init(&c.input, NULL, INPUT_MAX + STDIN_STEP);
@@ -357,6 +364,15 @@ static const struct cli_opt raw_opts[] = {
      .value = "MEMBER",
      .help = "Of each answer print this member alone: a text as it is, base64 decoded where the "
              "schema says so; anything else as a line of JSON. For fs/read: --raw data."},
+    {.name = NULL}};
+
+static const struct cli_opt listen_raw_opts[] = {
+    {.name = "raw",
+     .letter = 'r',
+     .value = "MEMBER",
+     .help = "Of each answer print this member alone, on a line: a text as it is; anything else as "
+             "JSON. What the schema calls base64 is decoded, and no line. For the node's log: "
+             "--raw message."},
     {.name = NULL}};
 
 static const struct cli_opt call_opts[] = {
@@ -414,6 +430,15 @@ static const struct cli_opt subscribe_opts[] = {
              "Only topics that are kept on disk have a past."},
     {.name = NULL}};
 
+static const struct cli_section subscribe_sections[] = {
+    {"NOTES",
+     "Fields stand for JSON as with `alknet call`. The subscription ends with the connection, with "
+     "status 1 when the node stops. Events of a topic that is kept on disk are not lost by that: "
+     "go "
+     "on with --from and the number after the last one that was printed. Whoever takes events too "
+     "slowly is cut with SLOW_CONSUMER, and goes on in the same way."},
+    {NULL, NULL}};
+
 static const struct cli_arg subscribe_args[] = {
     {"NODE", CLI_NODE, .help = "The node: alknet://KEY@HOST:PORT, HOST:PORT or a name."},
     {"OPERATION", CLI_OPERATION,
@@ -427,9 +452,10 @@ const struct cli_command cli_subscribe_command = {
     .purpose = "Subscribes and prints each answer as a line of JSON until the subscription ends or "
                "you stop it. A name without a slash is a topic of the node's events; in patterns * "
                "stands for one part and > for all that follow.",
-    .sets = {subscribe_opts, raw_opts, lines_opts, cli_node_opts},
+    .sets = {subscribe_opts, listen_raw_opts, lines_opts, cli_node_opts},
     .args = subscribe_args,
     .takes_fields = true,
+    .sections = subscribe_sections,
     .examples =
         (const struct cli_example[]){
             {"alknet subscribe home 'sensors.>'", "all events beneath sensors"},

@@ -8,9 +8,7 @@
 #include "base/map.h"
 
 /* Ids that are remembered: 20 MB with usual names, 66 MB with the longest ones. */
-#define ALK_EVENT_DEDUP_MAX      131072
-/* A loop reads the clock once in a turn: as far as this it may be behind another. */
-#define ALK_EVENT_DEDUP_AHEAD_MS 10000
+#define ALK_EVENT_DEDUP_MAX 131072
 
 struct alk_event_dedup {
     const struct alk_mem *mem;

@@ -375,6 +375,25 @@ static void a_full_queue_says_so(void **state)
     check_log(f, "a=0 a=1 a=1 a=1 a=3 ");
 }
 
+static void a_clock_that_was_set_back_makes_event_ids_old(void **state)
+{
+    struct fixture *f = *state;
+    open_log(f);
+    uint64_t then = 1000000;
+    set_now(f, then);
+    append(f, "a", "a", "one", "1");
+    append(f, "a", "a", "two", "2");
+    set_now(f, then - ALK_EVENT_DEDUP_AHEAD_MS);
+    assert_true(append(f, "a", "a", "one", "3")->entry.is_duplicate);
+    set_now(f, then - ALK_EVENT_DEDUP_AHEAD_MS - 1);
+    assert_false(append(f, "a", "a", "one", "4")->entry.is_duplicate);
+    assert_true(append(f, "a", "a", "one", "5")->entry.is_duplicate);
+    /* What has been forgotten does not come back with the time. */
+    set_now(f, then);
+    assert_false(append(f, "a", "a", "two", "6")->entry.is_duplicate);
+    check_log(f, "a=1 a=2 a=4 a=6 ");
+}
+
 static void an_event_id_counts_once_for_two_minutes(void **state)
 {
     struct fixture *f = *state;
@@ -756,6 +775,7 @@ int main(void)
         T(a_batch_is_bounded_in_events_and_bytes),
         T(a_full_queue_says_so),
         T(an_event_id_counts_once_for_two_minutes),
+        T(a_clock_that_was_set_back_makes_event_ids_old),
         T(retention_by_count_and_by_size),
         T(retention_by_age),
         T(a_reader_below_retention_is_told_where_it_can_start),

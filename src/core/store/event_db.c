@@ -49,9 +49,9 @@ enum statement {
 static const char *const SQL[COUNT] = {
     [INSERT_EVENT] = "INSERT INTO events (seq, stream, time, topic, publisher, data)"
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    [FIND_ID] = "SELECT seq FROM ids WHERE key = ?1 AND time > ?2",
+    [FIND_ID] = "SELECT seq FROM ids WHERE key = ?1 AND time > ?2 AND time <= ?3",
     [PUT_ID] = "INSERT OR REPLACE INTO ids (key, seq, time) VALUES (?1, ?2, ?3)",
-    [DROP_IDS] = "DELETE FROM ids WHERE time <= ?1",
+    [DROP_IDS] = "DELETE FROM ids WHERE time <= ?1 OR time > ?2",
     [UPDATE_STREAM] = "UPDATE streams SET count = ?2, bytes = ?3, removed = ?4 WHERE id = ?1",
     [OLDEST] = "SELECT seq, time, length(CAST(topic AS BLOB)), length(CAST(publisher AS BLOB)),"
                " length(data) FROM events WHERE stream = ?1 ORDER BY seq LIMIT ?2",
@@ -243,6 +243,14 @@ static alk_err trim_stream(struct alk_event_db *db, struct stream *s,
     return run(db, DROP);
 }
 
+/* Between which times ids are known, in two parameters. A clock that was set back makes them
+ * old, too: better twice than never. */
+static void bind_known(struct sqlite3_stmt *stmt, int at, uint64_t now_ms)
+{
+    alk_db_bind_u64(stmt, at, now_ms < ALK_EVENT_DEDUP_MS ? 0 : now_ms - ALK_EVENT_DEDUP_MS);
+    alk_db_bind_u64(stmt, at + 1, now_ms + ALK_EVENT_DEDUP_AHEAD_MS);
+}
+
 static alk_err trim_all(struct alk_event_db *db, const struct alk_event_retain *rules,
                         size_t rule_count, uint64_t now_ms)
 {
@@ -255,8 +263,7 @@ static alk_err trim_all(struct alk_event_db *db, const struct alk_event_retain *
     /* A tenth of the time that they are kept is often enough. */
     if (now_ms < db->ids_dropped_ms || now_ms - db->ids_dropped_ms >= ALK_EVENT_DEDUP_MS / 10) {
         db->ids_dropped_ms = now_ms;
-        alk_db_bind_u64(db->statements[DROP_IDS], 1,
-                        now_ms < ALK_EVENT_DEDUP_MS ? 0 : now_ms - ALK_EVENT_DEDUP_MS);
+        bind_known(db->statements[DROP_IDS], 1, now_ms);
         ALK_TRY(run(db, DROP_IDS));
     }
     return ALK_OK;
@@ -292,7 +299,7 @@ static alk_err note_id(struct alk_event_db *db, struct alk_event_entry *e, uint6
     }
     struct sqlite3_stmt *find = db->statements[FIND_ID];
     alk_db_bind_blob(find, 1, key);
-    alk_db_bind_u64(find, 2, now_ms < ALK_EVENT_DEDUP_MS ? 0 : now_ms - ALK_EVENT_DEDUP_MS);
+    bind_known(find, 2, now_ms);
     alk_err err = alk_db_step(db->db, find);
     if (err == ALK_OK) {
         e->seq = alk_db_u64(find, 0);

@@ -17,9 +17,12 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define ALK_EVENT_ID_MAX     64  /* bytes of an event_id */
-#define ALK_EVENT_STREAM_MAX 255 /* bytes of a stream's name */
-#define ALK_EVENT_DEDUP_MS   120000
+#define ALK_EVENT_ID_MAX         64  /* bytes of an event_id */
+#define ALK_EVENT_STREAM_MAX     255 /* bytes of a stream's name */
+#define ALK_EVENT_DEDUP_MS       120000
+/* What was noted further ahead is of a clock that was set back: it is forgotten, too. A loop
+ * reads the clock once in a turn: so far it may be behind another. */
+#define ALK_EVENT_DEDUP_AHEAD_MS 10000
 
 /* An event on its way to the disk: the caller's memory, until `written` has it back. */
 struct alk_event_entry {

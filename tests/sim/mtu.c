@@ -452,7 +452,7 @@ static void datagrams_that_do_not_come_through_get_smaller(void **state)
     check_err(alk_conn_datagram(p->client.conn, alk_span(data, max)), ALK_OK);
     check_err(alk_conn_datagram(p->client.conn, alk_span(data, max + 1)), ALK_E_TOO_BIG);
     p->w.net.mtu = 1452;
-    for (unsigned i = 0; i < 400 && alk_conn_datagram_max(p->client.conn) == max; i++) {
+    for (unsigned i = 0; i < 60 && alk_conn_datagram_max(p->client.conn) == max; i++) {
         check_err(alk_conn_datagram(p->client.conn, alk_span(data, max)), ALK_OK);
         (void)sim_run(&p->w, 50 * ALK_MS, NULL, NULL);
     }
@@ -467,19 +467,20 @@ static void small_datagrams_in_large_packets_are_looked_after_too(void **state)
     (void)state;
     static const uint8_t data[400];
     struct pair *p = pair_on(8848);
+    p->w.net.delay = 36 * ALK_MS;
     pair_exchange(p, SIM_ECHO, 4 << 20);
     assert_int_equal(path_mtu(p->client.conn), 8848);
     p->w.net.mtu = 1452;
-    for (unsigned i = 0; i < 400 && path_mtu(p->client.conn) != 1200; i++) {
+    for (unsigned i = 0; i < 30 && path_mtu(p->client.conn) != 1200; i++) {
         for (unsigned k = 0; k < 10; k++) {
             check_err(alk_conn_datagram(p->client.conn, alk_span(data, sizeof data)), ALK_OK);
         }
-        (void)sim_run(&p->w, 50 * ALK_MS, NULL, NULL);
+        (void)sim_run(&p->w, 100 * ALK_MS, NULL, NULL);
     }
     assert_int_equal(path_mtu(p->client.conn), 1200);
     uint64_t before = p->server.datagrams;
     check_err(alk_conn_datagram(p->client.conn, alk_span(data, sizeof data)), ALK_OK);
-    (void)sim_run(&p->w, 50 * ALK_MS, NULL, NULL);
+    (void)sim_run(&p->w, 100 * ALK_MS, NULL, NULL);
     assert_true(p->server.datagrams > before);
     pair_close(p);
     pair_free(p);

@@ -97,10 +97,10 @@ struct alk_qmtu {
     uint64_t id, acked;
     alk_time since;
     alk_time look_at; /* at its progress, next */
-    /* Datagrams sent in large packets since one was acknowledged, and when the first of
-     * them was. */
+    /* Datagrams sent in large packets since one was acknowledged, and until when one
+     * should have been. */
     unsigned dgrams;
-    alk_time dgrams_since;
+    alk_time dgrams_until;
 };
 
 /* Why and how a connection ends. */

@@ -109,6 +109,12 @@ static void cap(struct alk_qconn *c)
     m->dgrams = 0;
 }
 
+static alk_time patience(const struct alk_qconn *c)
+{
+    alk_time t = PATIENCE_PTOS * ngtcp2_conn_get_pto(c->nc);
+    return t > PATIENCE ? t : PATIENCE;
+}
+
 static uint64_t in_flight(const struct alk_qstream *s)
 {
     bool is_over = s->base.is_reset || s->base.is_tx_done;
@@ -157,21 +163,22 @@ void alk_qmtu_watch(struct alk_qconn *c)
     if (alk_qmtu_path(c) <= BASE) {
         return;
     }
-    alk_time patience = PATIENCE_PTOS * ngtcp2_conn_get_pto(c->nc);
-    patience = patience > PATIENCE ? patience : PATIENCE;
-    if (m->dgrams >= DGRAMS_MIN && now - m->dgrams_since >= patience) {
+    if (m->dgrams >= DGRAMS_MIN && now >= m->dgrams_until) {
         cap(c);
     } else if (!is_stuck(c)) {
         choose(c);
-    } else if (now - m->since >= patience) {
+    } else if (now - m->since >= patience(c)) {
         cap(c);
     }
 }
 
+/* Lost datagrams are not repeated: small probes of ngtcp2's are acknowledged in their
+ * stead, and it takes their loss for persistent congestion and forgets the round trip
+ * time. So what is patient enough is decided now. */
 void alk_qmtu_dgram_sent(struct alk_qconn *c)
 {
     if (c->mtu.dgrams == 0) {
-        c->mtu.dgrams_since = c->q->now;
+        c->mtu.dgrams_until = c->q->now + patience(c);
     }
     c->mtu.dgrams++;
 }

@@ -502,6 +502,26 @@ static void waiting_datagrams_are_bounded_in_bytes_too(void **state)
     pair_free(p);
 }
 
+static void waiting_datagrams_count_as_memory(void **state)
+{
+    (void)state;
+    static const uint8_t data[16000];
+    struct pair *p = pair_on(65507);
+    pair_exchange(p, SIM_ECHO, 8 << 20);
+    (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+    size_t before = pair_stats(p->c).memory;
+    for (unsigned i = 0; i < 8; i++) {
+        check_err(alk_conn_datagram(p->client.conn, alk_span(data, sizeof data)), ALK_OK);
+    }
+    assert_int_equal(pair_stats(p->c).memory, before + 8 * sizeof data);
+    (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+    assert_true(pair_stats(p->c).memory <= before);
+    check_err(alk_conn_datagram(p->client.conn, alk_span(data, sizeof data)), ALK_OK);
+    pair_close(p);
+    assert_int_equal(pair_stats(p->c).memory, 0);
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -526,6 +546,7 @@ int main(void)
         cmocka_unit_test(datagrams_that_do_not_come_through_get_smaller),
         cmocka_unit_test(small_datagrams_in_large_packets_are_looked_after_too),
         cmocka_unit_test(waiting_datagrams_are_bounded_in_bytes_too),
+        cmocka_unit_test(waiting_datagrams_count_as_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,7 @@ void alk_qconn_dgram_pop(struct alk_qconn *c)
     }
     c->dgram_count--;
     c->dgram_bytes -= d->n;
+    c->q->memory -= d->n;
     alk_free(c->q->mem, d);
 }
 
@@ -86,6 +87,7 @@ alk_err alk_qconn_datagram(struct alk_conn *conn, struct alk_span data)
     c->dgram_tail = d;
     c->dgram_count++;
     c->dgram_bytes += d->n;
+    c->q->memory += d->n;
     alk_qconn_mark(c);
     return ALK_OK;
 }

@@ -191,7 +191,7 @@ struct alk_quic {
     size_t tomb_count;
     size_t live_count;           /* with an ngtcp2_conn, either role */
     size_t serving, handshaking; /* of those, server's; and unfinished ones of these */
-    size_t memory;               /* streams and ngtcp2 */
+    size_t memory;               /* streams, waiting datagrams and ngtcp2 */
     size_t doomed;               /* of that, what connections hold that are being shed */
     struct alk_qstream *spare;   /* free list over base.conn */
     size_t spare_count;

@@ -10,6 +10,7 @@
 #include "ops/part.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #define FILE_MAX       ((size_t)1 << 20)
 #define NAMESPACES_MAX 32
@@ -129,9 +130,16 @@ static int start_spawner(struct worker *w)
     const char *user = NULL;
 
     alk_err err = alk_spawner_start(&o, &user, &w->spawner);
-    return err == ALK_OK ? CLI_OK
-                         : cli_fail(w->cli, CLI_FAILED, "cannot start programs as %s: %s",
-                                    user == NULL ? "this user" : user, alk_err_text(err));
+    if (err == ALK_OK) {
+        return CLI_OK;
+    }
+    const char *why = user == NULL         ? alk_err_text(err)
+                      : err == ALK_E_NOENT ? "there is no such user"
+                      : err != ALK_E_PERM  ? alk_err_text(err)
+                      : geteuid() == 0     ? "programs never run as root"
+                                           : "only root can become another user";
+    return cli_fail(w->cli, CLI_FAILED, "cannot start programs as %s: %s",
+                    user == NULL ? "this user" : user, why);
 }
 
 /* --- one connection ------------------------------------------------------------------- */

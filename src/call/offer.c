@@ -516,7 +516,8 @@ static void run_offer(void *ctx, struct alk_request *r)
         return;
     }
     if (!alk_request_has_scope(r, scope)) {
-        alk_request_fail(r, ALK_OPS_FORBIDDEN, "this needs the scope offer:NAMESPACE");
+        (void)snprintf(why, sizeof why, "this needs the scope %s", scope);
+        alk_request_fail(r, ALK_OPS_FORBIDDEN, why);
         return;
     }
     struct alk_offers *offers = offers_of(peer, w);

@@ -292,7 +292,7 @@ alk_err alk_ops_add_provider(struct alk_ops *ops, const struct alk_op *op, const
     } while (err == ALK_FULL);
     if (err == ALK_E_EXISTS && why != NULL && why_size > 0) {
         (void)snprintf(why, why_size, "\"%s\" is there already%s", p->copy->op.name,
-                       p->is_remote ? ", with other schemas" : "");
+                       p->is_remote ? ", of another kind or with other schemas" : "");
     }
     if (err != ALK_OK) {
         provider_unref(p); /* release is the caller's to call */

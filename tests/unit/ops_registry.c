@@ -246,7 +246,7 @@ static void providers_of_one_name_must_be_equal_and_a_local_one_wins(void **stat
     struct alk_op_provider *p = NULL;
     op.input = "{\"title\":\"y\",\"type\":\"object\"}";
     check_err(alk_ops_add_remote(w.ops, &op, "b", &b, why, sizeof why, &p), ALK_E_EXISTS);
-    assert_string_equal(why, "\"w/do\" is there already, with other schemas");
+    assert_string_equal(why, "\"w/do\" is there already, of another kind or with other schemas");
     op = work_op();
     op.kind = ALK_OP_MUTATION;
     check_err(alk_ops_add_remote(w.ops, &op, "b", &b, NULL, 0, &p), ALK_E_EXISTS);

@@ -288,10 +288,9 @@ static const struct cli_section worker_sections[] = {
      "router. Its key needs the scope offer:NAMESPACE on the node for the first part of each "
      "name. Who may call the operations is said by the node's configuration "
      "(services.call.workers), not by the worker. When the connection breaks, the worker comes "
-     "back by itself; it ends with status 3 when the node does not want it. A worker whose scope "
-     "is "
-     "taken away while it is connected offers nothing any more, also when the scope comes back: "
-     "start it again. Calls that are under way when a worker ends fail as UNAVAILABLE."},
+     "back by itself; it ends with status 3 when the node does not want it. While the "
+     "scope is taken away nothing is offered; it is again when the scope comes back. Calls that "
+     "are under way when a worker ends fail as UNAVAILABLE."},
     {NULL, NULL}};
 
 const struct cli_command cli_worker_command = {

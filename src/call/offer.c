@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "call/relay.h"
 #include "core/auth/identity.h"
+#include "core/frame.h"
 #include "ops/out.h"
 
 #include <pthread.h>
@@ -71,7 +72,11 @@ struct alk_offer_grant {
     char *token; /* NULL: the connection's identity; secret */
     size_t token_n;
     const struct alk_conf *rules; /* a reference */
+    char *operations;             /* own: what was offered, as JSON */
+    size_t operations_n;
+    char source[ALK_ID_MAX + 1];
     bool is_resolving;
+    bool is_withdrawn; /* the right to offer is gone, and may come back */
 };
 
 /* --- offers ---------------------------------------------------------------- */
@@ -137,11 +142,12 @@ static void grant_free(struct alk_offer_grant *g)
     if (g->token != NULL) {
         alk_free_secret(g->mem, g->token, g->token_n);
     }
+    alk_free(g->mem, g->operations);
     alk_free(g->mem, g);
 }
 
-/* It, and all that was offered by it. */
-static void take_back(struct alk_offer_grant *g)
+/* All that was offered by it. */
+static void withdraw(struct alk_offer_grant *g)
 {
     struct alk_offers *offers = g->offers;
     struct alk_link *next;
@@ -152,6 +158,12 @@ static void take_back(struct alk_offer_grant *g)
             remove_op(offers, op);
         }
     }
+}
+
+/* And itself. */
+static void take_back(struct alk_offer_grant *g)
+{
+    withdraw(g);
     grant_free(g);
 }
 
@@ -338,8 +350,18 @@ static alk_err offer_all(const struct alk_offer_grant *g, struct yyjson_val *lis
     return err;
 }
 
+static bool grant_keep(struct alk_offer_grant *g, struct yyjson_val *operations)
+{
+    char *text = yyjson_val_write(operations, 0, &g->operations_n);
+    if (text != NULL) {
+        g->operations = alk_strdup_span(g->mem, alk_span(text, g->operations_n));
+        free(text);
+    }
+    return g->operations != NULL;
+}
+
 static struct alk_offer_grant *grant_new(struct alk_offers *offers, const char *name_space,
-                                         struct alk_span token)
+                                         struct alk_span token, struct yyjson_val *operations)
 {
     struct alk_offer_grant *g = ALK_NEW(offers->mem, struct alk_offer_grant);
     if (g == NULL) {
@@ -351,10 +373,14 @@ static struct alk_offer_grant *grant_new(struct alk_offers *offers, const char *
     if (token.n > 0) {
         g->token = alk_strdup_span(g->mem, token);
         g->token_n = token.n;
-        if (g->token == NULL) {
-            alk_free(g->mem, g);
-            return NULL;
+    }
+    if (!grant_keep(g, operations) || (token.n > 0 && g->token == NULL)) {
+        alk_free(g->mem, g->operations);
+        if (g->token != NULL) {
+            alk_free_secret(g->mem, g->token, g->token_n);
         }
+        alk_free(g->mem, g);
+        return NULL;
     }
     g->rules = rules_of(offers->workers);
     alk_list_append(&offers->grants, &g->in);
@@ -425,13 +451,36 @@ static void apply_rules(struct alk_offer_grant *g, const struct alk_conf *rules)
     alk_conf_unref(old);
 }
 
+/* The right has come back: the worker is still there, and knows nothing of all this. What
+ * stands in the way (a name that is another's by now) may be gone at the next change. */
+static void restore(struct alk_offer_grant *g)
+{
+    struct yyjson_doc *doc = NULL;
+    char why[256];
+
+    alk_err err = alk_json_parse(alk_span(g->operations, g->operations_n), &doc);
+    if (err == ALK_OK) {
+        err = offer_all(g, yyjson_doc_get_root(doc), g->source, why, sizeof why);
+    }
+    yyjson_doc_free(doc);
+    g->is_withdrawn = err != ALK_OK;
+    if (err != ALK_OK) {
+        withdraw(g);
+    }
+}
+
 static void judge(struct alk_offer_grant *g, const struct alk_identity *identity)
 {
     char scope[NAMES_MAX + 8];
     scope_of(g->name_space, scope);
-    if (identity == NULL || alk_identity_is_disabled(identity) ||
-        !alk_identity_has_scope(identity, alk_span_str(scope))) {
-        take_back(g);
+    bool may = identity != NULL && !alk_identity_is_disabled(identity) &&
+               alk_identity_has_scope(identity, alk_span_str(scope));
+
+    if (!may) {
+        withdraw(g);
+        g->is_withdrawn = true;
+    } else if (g->is_withdrawn) {
+        restore(g);
     }
 }
 
@@ -502,7 +551,7 @@ static void run_offer(void *ctx, struct alk_request *r)
     struct workers *w = (struct workers *)ctx;
     struct alk_peer *peer = alk_peer_of_request(r);
     struct yyjson_val *input = alk_request_value(r);
-    char name_space[NAMES_MAX] = "", scope[NAMES_MAX + 8], source[ALK_ID_MAX + 1] = "";
+    char name_space[NAMES_MAX] = "", scope[NAMES_MAX + 8];
     char why[256] = "";
 
     (void)alk_span_cstr(alk_input_text(r, "namespace", ""), name_space, sizeof name_space);
@@ -521,15 +570,18 @@ static void run_offer(void *ctx, struct alk_request *r)
         return;
     }
     struct alk_offers *offers = offers_of(peer, w);
+    struct yyjson_val *operations = yyjson_obj_get(input, "operations");
     struct alk_offer_grant *g =
-        offers == NULL ? NULL : grant_new(offers, name_space, alk_peer_credential_of_request(r));
+        offers == NULL
+            ? NULL
+            : grant_new(offers, name_space, alk_peer_credential_of_request(r), operations);
     if (g == NULL) {
         alk_request_fail(r, ALK_OPS_EXHAUSTED, NULL);
         return;
     }
-    (void)alk_span_cstr(alk_identity_id(alk_request_caller(r)), source, sizeof source);
+    (void)alk_span_cstr(alk_identity_id(alk_request_caller(r)), g->source, sizeof g->source);
     size_t before = offers->count;
-    alk_err err = offer_all(g, yyjson_obj_get(input, "operations"), source, why, sizeof why);
+    alk_err err = offer_all(g, operations, g->source, why, sizeof why);
     if (err != ALK_OK) {
         take_back(g);
         fail_offer(r, err, why);

@@ -38,8 +38,10 @@ void cli_repair(struct cli_finding *f, const char *fmt, ...) ALK_PRINTF(2, 3);
 
 void cli_doctor_system(struct cli_doctor *d); /* sockets, files, clock, hosts */
 void cli_doctor_node(struct cli_doctor *d,
-                     struct cli_state *state);                 /* data, key, ports, certificate */
-void cli_doctor_git(struct cli_doctor *d, const char *root);   /* repositories: old locks */
-void cli_doctor_reach(struct cli_doctor *d, const char *node); /* UDP, TCP, MTU */
+                     struct cli_state *state); /* data, key, ports, certificate */
+void cli_doctor_programs(struct cli_doctor *d,
+                         const struct alk_dynamic_config *config); /* of exec: are they there */
+void cli_doctor_git(struct cli_doctor *d, const char *root);       /* repositories: old locks */
+void cli_doctor_reach(struct cli_doctor *d, const char *node);     /* UDP, TCP, MTU */
 
 #endif

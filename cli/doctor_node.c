@@ -214,6 +214,7 @@ void cli_doctor_node(struct cli_doctor *d, struct cli_state *state)
     for (size_t i = 0; i < state->config->certificate_count; i++) {
         check_certificate(d, &state->config->certificates[i]);
     }
+    cli_doctor_programs(d, state->config);
     for (size_t i = 0; i < state->config->service_count; i++) {
         const struct alk_config_service *service = &state->config->services[i];
         if (!service->is_custom && strcmp(service->name, "git") == 0) {

@@ -167,7 +167,9 @@ ALK_NODISCARD alk_err alk_ops_guard_remote(struct alk_ops *ops, struct alk_op_pr
  * ALK_E_NOENT: there is no other, or it went around 4 times: end it. */
 ALK_NODISCARD alk_err alk_request_retry(struct alk_request *r);
 
-/* Lines for the audit log and the log; set once, before requests. May stay unset. */
+/* Lines for the audit log and the log; set once, before requests. May stay unset. One
+ * when a request begins or is refused, and one more when the operation itself says
+ * FORBIDDEN. */
 struct alk_ops_audit {
     const struct alk_request *request;
     const char *code; /* NULL: allowed */

@@ -236,6 +236,10 @@ void alk_request_fail(struct alk_request *r, const char *code, const char *messa
         fail_broken(r, broken, why);
         return;
     }
+    if (strcmp(code, ALK_OPS_FORBIDDEN) == 0) {
+        /* It was allowed to ask: of a topic, a path or a ref only the operation knows. */
+        alk_ops_audit_request(r->ops, r, code);
+    }
     over(r, code);
     r->holds++;
     alk_request_tell_end(r, code, message, details);

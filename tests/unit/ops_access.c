@@ -299,6 +299,27 @@ static void caller_and_authority_go_to_the_audit_log(void **state)
     end(&o);
 }
 
+static void forbid(void *ctx, struct alk_request *r)
+{
+    struct world *o = ctx;
+    assert_non_null(strstr(o->audit, "\"allowed\":true"));
+    alk_request_fail(r, ALK_OPS_FORBIDDEN, "not this topic");
+}
+
+static void what_the_operation_itself_refuses_goes_to_the_audit_log(void **state)
+{
+    struct world o;
+    struct alk_op op = {.name = "t/topic", .kind = ALK_OP_MUTATION, .fn = forbid};
+    (void)state;
+    begin(&o);
+    ops_world_add(&o.w, op, &o);
+    ops_check(&o.w, o.people[PLAIN], "t/topic", "{}", "!FORBIDDEN not this topic");
+    assert_non_null(strstr(o.audit, "\"target\":\"t/topic\""));
+    assert_non_null(strstr(o.audit, "\"reason\":\"FORBIDDEN\""));
+    assert_non_null(strstr(o.audit, "\"allowed\":false"));
+    end(&o);
+}
+
 /* The last line of the audit log is that of what was composed. */
 static void a_traceparent_goes_to_what_is_composed_and_to_the_audit_log(void **state)
 {
@@ -368,6 +389,7 @@ int main(void)
         cmocka_unit_test(a_wrapper_reaches_no_resource_that_its_caller_lacks),
         cmocka_unit_test(a_request_id_is_the_next_number_in_sixteen_hex_digits),
         cmocka_unit_test(caller_and_authority_go_to_the_audit_log),
+        cmocka_unit_test(what_the_operation_itself_refuses_goes_to_the_audit_log),
         cmocka_unit_test(a_traceparent_goes_to_what_is_composed_and_to_the_audit_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

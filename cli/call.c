@@ -185,7 +185,7 @@ static bool put_raw(struct call *c, struct yyjson_val *root)
 static bool put_json(struct call *c, struct alk_span output, struct yyjson_val *root)
 {
     if (c->is_subscription || c->cli->is_json || !c->cli->out_is_tty) {
-        return put(c, output) && fputc('\n', c->cli->out) != EOF;
+        return cli_put_json(c->cli, output);
     }
     struct yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     return cli_print_json(c->cli, doc, yyjson_val_mut_copy(doc, root)) == CLI_OK;

@@ -72,6 +72,9 @@ const char *cli_color(const struct cli *cli, const char *sequence);
 
 /* --- JSON output (cli/out.c) --------------------------------------------------- */
 
+/* Writes a JSON text and the end of the line; on a terminal what a terminal would obey is
+ * escaped. False: it cannot be written. */
+bool cli_put_json(struct cli *cli, struct alk_span json);
 /* Prints a value: indented on a terminal, else on one line. Takes doc. Returns
  * CLI_OK or CLI_FAILED. */
 int cli_print_json(struct cli *cli, struct yyjson_mut_doc *doc, struct yyjson_mut_val *value);
@@ -88,7 +91,8 @@ bool cli_table_row(struct cli_table *table, const char *const *cells);
 void cli_table_print(struct cli *cli, const struct cli_table *table);
 void cli_table_free(struct cli_table *table);
 
-/* Bytes from peers and files, made safe for a terminal; dst always ends in zero. */
+/* Bytes from peers and files, made safe for a terminal; dst always ends in zero. What does
+ * not fit is cut between characters, with "..." behind. */
 void cli_safe(struct alk_span text, char *dst, size_t dst_size);
 
 #endif

@@ -82,13 +82,45 @@ const char *cli_color(const struct cli *cli, const char *sequence)
     return cli->has_color ? sequence : "";
 }
 
+/* JSON escapes the controls below 0x20 alone; a terminal obeys more. They can stand in
+ * strings only, where an escape is the same text. */
+static bool put_tame(struct cli *cli, struct alk_span text)
+{
+    while (text.n > 0) {
+        size_t n = 0;
+        while (n < text.n && text.p[n] != 0x7f &&
+               !(text.p[n] == 0xc2 && n + 1 < text.n && text.p[n + 1] < 0xa0)) {
+            n++;
+        }
+        if (n > 0 && fwrite(text.p, 1, n, cli->out) != n) {
+            return false;
+        }
+        text = alk_span_tail(text, n);
+        if (text.n > 0) {
+            size_t used = text.p[0] == 0x7f ? 1 : 2;
+            if (fprintf(cli->out, "\\u%04x", text.p[used - 1]) < 0) {
+                return false;
+            }
+            text = alk_span_tail(text, used);
+        }
+    }
+    return true;
+}
+
+bool cli_put_json(struct cli *cli, struct alk_span json)
+{
+    bool is_ok = cli->out_is_tty ? put_tame(cli, json)
+                                 : json.n == 0 || fwrite(json.p, 1, json.n, cli->out) == json.n;
+    return is_ok && fputc('\n', cli->out) != EOF;
+}
+
 int cli_print_json(struct cli *cli, struct yyjson_mut_doc *doc, struct yyjson_mut_val *value)
 {
     struct alk_buf b;
     alk_buf_init(&b, NULL, (size_t)64 << 20);
     alk_err err = value == NULL ? ALK_E_NOMEM : alk_json_put(&b, value, cli->out_is_tty);
     if (err == ALK_OK) {
-        (void)fprintf(cli->out, "%s\n", alk_buf_cstr(&b));
+        (void)cli_put_json(cli, alk_buf_span(&b));
     }
     alk_buf_fini_secret(&b);
     yyjson_mut_doc_free(doc);
@@ -200,11 +232,11 @@ static bool is_tricky(struct alk_span c)
 void cli_safe(struct alk_span text, char *dst, size_t dst_size)
 {
     struct alk_buf b;
-    size_t max = dst_size / 4; /* every byte may become \xNN */
-    struct alk_span rest = alk_span_head(text, text.n < max ? text.n : max);
+    struct alk_span rest = text;
+    size_t kept = 0; /* bytes that leave room for the dots */
 
-    alk_buf_init(&b, NULL, dst_size > 4 ? dst_size - 1 : 1);
-    while (rest.n > 0 && b.err == ALK_OK) {
+    alk_buf_init(&b, NULL, dst_size + 32);
+    while (rest.n > 0 && alk_buf_len(&b) < dst_size && b.err == ALK_OK) {
         size_t n = alk_span_utf8(rest);
         struct alk_span c = alk_span_head(rest, n == 0 ? 1 : n);
         if (n == 0 || is_tricky(c)) {
@@ -213,12 +245,15 @@ void cli_safe(struct alk_span text, char *dst, size_t dst_size)
             (void)alk_buf_put(&b, c);
         }
         rest = alk_span_tail(rest, c.n);
+        kept = alk_buf_len(&b) + 3 < dst_size ? alk_buf_len(&b) : kept;
     }
-    if (text.n > max) {
-        (void)alk_buf_put_str(&b, "...");
-    }
-    if (b.err != ALK_OK || !alk_span_cstr(alk_buf_span(&b), dst, dst_size)) {
+    struct alk_span whole = alk_buf_span(&b);
+    bool is_cut = rest.n > 0 || whole.n >= dst_size;
+    if (b.err != ALK_OK ||
+        !alk_span_cstr(alk_span_head(whole, is_cut ? kept : whole.n), dst, dst_size)) {
         (void)snprintf(dst, dst_size, "?");
+    } else if (is_cut && kept + 3 < dst_size) {
+        memcpy(dst + kept, "...", 4);
     }
     alk_buf_fini(&b);
 }

@@ -73,12 +73,34 @@ static void a_long_text_is_cut_and_says_so(void **state)
     static const uint8_t bad[300] = {0};
     char text[64];
     (void)state;
-    cli_safe(alk_span_str("0123456789abcdefghij"), text, sizeof text);
+    cli_safe(alk_span_str("0123456789abcdefghij"), text, 21);
+    assert_string_equal(text, "0123456789abcdefghij");
+    cli_safe(alk_span_str("0123456789abcdefghij"), text, 20);
     assert_string_equal(text, "0123456789abcdef...");
+    cli_safe(alk_span_str("01234567\xc3\xa4\xc3\xa4\xc3\xa4"), text, 13); /* no half of one */
+    assert_string_equal(text, "01234567...");
+    cli_safe(alk_span_str("0123\x1b\x1b\x1b"), text, 13);
+    assert_string_equal(text, "0123\\x1b...");
     for (size_t size = 1; size < sizeof text; size++) {
         memset(text, 'x', sizeof text);
         cli_safe(alk_span(bad, sizeof bad), text, size);
         assert_true(strlen(text) < size);
+    }
+}
+
+static void json_on_a_terminal_has_no_controls(void **state)
+{
+    static const char json[] = "[\"a\xc2\x9b\x7f\xc3\xa4\",\"\xe2\x82\xac\"]";
+    (void)state;
+    for (int is_tty = 0; is_tty < 2; is_tty++) {
+        char *text = NULL;
+        size_t n = 0;
+        struct cli cli = {.out = open_memstream(&text, &n), .out_is_tty = is_tty != 0};
+        assert_true(cli_put_json(&cli, alk_span_str(json)));
+        (void)fclose(cli.out);
+        assert_string_equal(text, is_tty != 0 ? "[\"a\\u009b\\u007f\xc3\xa4\",\"\xe2\x82\xac\"]\n"
+                                              : "[\"a\xc2\x9b\x7f\xc3\xa4\",\"\xe2\x82\xac\"]\n");
+        free(text);
     }
 }
 
@@ -110,6 +132,7 @@ int main(void)
         cmocka_unit_test(texts_keep_what_people_read_and_lose_what_terminals_obey),
         cmocka_unit_test(output_that_is_lost_is_a_failure_unless_its_reader_has_left),
         cmocka_unit_test(a_long_text_is_cut_and_says_so),
+        cmocka_unit_test(json_on_a_terminal_has_no_controls),
         cmocka_unit_test(a_table_has_no_spaces_after_the_last_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -270,6 +270,78 @@ static void no_allocation_is_trusted(void **state)
     }
 }
 
+/* --- amplification ---------------------------------------------------------------------- */
+
+/* Whoever lives at the address that a packet claims to come from hears what the server
+ * answers, and says nothing. */
+struct victim {
+    struct pair *p;
+    unsigned allow; /* packets in its name that still reach the server */
+    uint64_t in, out;
+};
+static bool in_its_name(void *ctx, struct sim_node *from, struct sim_node *to, uint8_t *data,
+                        size_t *n)
+{
+    struct victim *v = ctx;
+    (void)to;
+    (void)data;
+    if (from == v->p->c) {
+        bool passes = v->allow > 0;
+        v->allow -= passes ? 1 : 0;
+        v->in += passes ? *n : 0;
+        return passes;
+    }
+    v->out += v->in > 0 ? *n : 0;
+    return false;
+}
+
+/* [RFC 9000 §8.1] no more than three times what came from an address that is not
+ * validated */
+static void an_initial_is_answered_with_three_times_its_size_at_most(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"localhost", NULL};
+    for (unsigned i = 0; i < 2; i++) {
+        struct pair_options o = {.server.names = i == 0 ? NULL : names};
+        struct pair *p = pair_new(&o);
+        struct victim v = {.p = p, .allow = 1};
+        p->w.net.mtu = 65507;
+        p->w.tap = in_its_name;
+        p->w.tap_ctx = &v;
+        check_err(sim_client_connect(&p->client, p->s), ALK_OK);
+        (void)sim_run(&p->w, 60 * ALK_SECOND, NULL, NULL);
+        assert_int_equal(v.in, 1200);
+        assert_in_range(v.out, 1, 3 * v.in);
+        pair_free(p);
+    }
+}
+
+/* [RFC 9000 §9.3.1] nor to the address that a connection seems to move to: neither
+ * probes nor large packets */
+static void a_move_in_a_foreign_name_brings_it_three_times_its_size_at_most(void **state)
+{
+    (void)state;
+    static const enum sim_op ops[] = {SIM_GET, SIM_PUT, SIM_ECHO};
+    for (unsigned i = 0; i < 24; i++) {
+        struct pair *p = pair_new(NULL);
+        struct sim_request r = {.size = 0};
+        struct victim v = {.p = p, .allow = 1 + i / 6};
+        p->w.net.mtu = i % 2 == 0 ? 65507 : 1452;
+        p->w.net.rate = 20000000;
+        pair_connect(p);
+        pair_exchange(p, SIM_ECHO, 4 << 20);
+        check_err(sim_request_start(&r, &p->client, ops[i / 2 % 3], 4 << 20), ALK_OK);
+        (void)sim_run(&p->w, 50 * ALK_MS, NULL, NULL);
+        p->w.tap = in_its_name;
+        p->w.tap_ctx = &v;
+        sim_rebind(p->c, i % 4 < 2);
+        (void)sim_run(&p->w, 50 * ALK_SECOND, NULL, NULL);
+        assert_true(v.in > 0);
+        assert_true(v.out <= 3 * v.in);
+        pair_free(p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +351,8 @@ int main(void)
         cmocka_unit_test(a_flood_of_initials_is_bounded),
         cmocka_unit_test(forged_initials_leave_an_address_all_its_places),
         cmocka_unit_test(no_allocation_is_trusted),
+        cmocka_unit_test(an_initial_is_answered_with_three_times_its_size_at_most),
+        cmocka_unit_test(a_move_in_a_foreign_name_brings_it_three_times_its_size_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

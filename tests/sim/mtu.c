@@ -284,6 +284,38 @@ static void a_path_that_stays_small_is_disturbed_ever_more_rarely(void **state)
     pair_free(p);
 }
 
+struct lifts {
+    struct sim_request r;
+    struct alk_conn *conn;
+    size_t was;
+    unsigned count;
+};
+static bool count_lifts(void *ctx)
+{
+    struct lifts *x = ctx;
+    size_t n = path_mtu(x->conn);
+    x->count += n > x->was && x->was == 1200;
+    x->was = n;
+    return sim_request_is_done(&x->r);
+}
+
+/* However much is on its way in small packets when that happens. */
+static void nor_is_a_fast_one_disturbed_more_often(void **state)
+{
+    (void)state;
+    struct pair *p = pair_on(1452);
+    struct lifts x = {.conn = p->server.conn};
+    pair_exchange(p, SIM_GET, 4 << 20);
+    p->w.net.mtu = 1200;
+    p->w.net.delay = 100 * ALK_MS;
+    p->w.net.rate = 4000000;
+    p->w.net.queue = ALK_SECOND;
+    check_err(sim_request_start(&x.r, &p->client, SIM_GET, 100 << 20), ALK_OK);
+    (void)sim_run(&p->w, 40 * ALK_SECOND, count_lifts, &x);
+    assert_int_equal(x.count, 1);
+    pair_free(p);
+}
+
 static void an_outage_is_mistaken_for_it_only_for_a_while(void **state)
 {
     (void)state;
@@ -300,6 +332,32 @@ static void an_outage_is_mistaken_for_it_only_for_a_while(void **state)
     (void)sim_run(&p->w, CAP_TIME, NULL, NULL);
     pair_exchange(p, SIM_GET, 1 << 20);
     assert_int_equal(path_mtu(p->server.conn), 8848);
+    pair_close(p);
+    pair_free(p);
+}
+
+/* As long as large packets came through between them. */
+static void each_outage_costs_no_more_than_the_first(void **state)
+{
+    (void)state;
+    struct pair *p = pair_on(8848);
+    p->w.net.rate = 20000000;
+    pair_exchange(p, SIM_GET, 4 << 20);
+    for (unsigned i = 0; i < 4; i++) {
+        struct sim_request r = {.size = 0};
+        check_err(sim_request_start(&r, &p->client, SIM_GET, 4 << 20), ALK_OK);
+        (void)sim_run(&p->w, 50 * ALK_MS, NULL, NULL);
+        p->w.net.hole_from = p->w.now;
+        p->w.net.hole_to = p->w.now + 4 * ALK_SECOND;
+        assert_true(sim_run(&p->w, 20 * ALK_SECOND, sim_request_is_done, &r));
+        assert_int_equal(path_mtu(p->server.conn), 1200);
+        (void)sim_run(&p->w, CAP_TIME, NULL, NULL);
+        for (unsigned k = 0; k < 4; k++) {
+            pair_exchange(p, SIM_GET, 1 << 20);
+            (void)sim_run(&p->w, ALK_SECOND, NULL, NULL);
+        }
+        assert_int_equal(path_mtu(p->server.conn), 8848);
+    }
     pair_close(p);
     pair_free(p);
 }
@@ -536,7 +594,9 @@ int main(void)
         cmocka_unit_test(small_packets_that_pass_do_not_hide_it),
         cmocka_unit_test(a_path_that_grows_again_is_used_again),
         cmocka_unit_test(a_path_that_stays_small_is_disturbed_ever_more_rarely),
+        cmocka_unit_test(nor_is_a_fast_one_disturbed_more_often),
         cmocka_unit_test(an_outage_is_mistaken_for_it_only_for_a_while),
+        cmocka_unit_test(each_outage_costs_no_more_than_the_first),
         cmocka_unit_test(a_rebinding_to_a_smaller_path_is_noticed),
         cmocka_unit_test(a_migration_to_a_smaller_path_starts_anew),
         cmocka_unit_test(an_interface_that_shrinks_is_noticed_at_once),

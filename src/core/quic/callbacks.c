@@ -243,7 +243,7 @@ static int acked(ngtcp2_conn *nc, int64_t id, uint64_t offset, uint64_t n, void 
     struct alk_qstream *s = stream_user;
     (void)nc;
     (void)id;
-    (void)user;
+    alk_qmtu_passed(user, n);
     if (s != NULL && !s->base.is_tx_done) {
         s->acked = offset + n;
         alk_stream_tx_acked(&s->base, offset + n);
@@ -326,12 +326,15 @@ static int recv_datagram(ngtcp2_conn *nc, uint32_t flags, const uint8_t *data, s
     return 0;
 }
 
-/* id: whether it was a large one */
+/* id: whether it was in a large packet */
 static int acked_datagram(ngtcp2_conn *nc, uint64_t id, void *user)
 {
     struct alk_qconn *c = user;
     (void)nc;
-    c->mtu.dgrams = id != 0 ? 0 : c->mtu.dgrams;
+    if (id != 0) {
+        c->mtu.dgrams = 0;
+        alk_qmtu_passed(c, NGTCP2_MAX_UDP_PAYLOAD_SIZE);
+    }
     return 0;
 }
 

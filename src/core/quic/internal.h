@@ -89,9 +89,11 @@ struct alk_qstop {
 struct alk_qmtu {
     size_t cap;         /* 0: none; larger packets do not come through, or are refused */
     alk_time cap_until; /* when they are tried again */
-    unsigned caps;      /* there have been, on this path */
-    size_t refused;     /* 0: none; a probe that the system did not send */
-    bool has_dgrams;    /* somebody wanted to send one, of whatever size */
+    unsigned caps;      /* there have been, since large packets last came through */
+    uint64_t passed;    /* bytes acknowledged since the last one; counted from: */
+    alk_time proof_from;
+    size_t refused;  /* 0: none; a probe that the system did not send */
+    bool has_dgrams; /* somebody wanted to send one, of whatever size */
     /* A stream with bytes in flight, how far it was acknowledged then, and when that
      * was; since 0: none. */
     uint64_t id, acked;
@@ -308,6 +310,8 @@ void alk_qmtu_settings(const struct alk_quic *q, ngtcp2_settings *ret);
 size_t alk_qmtu_path(const struct alk_qconn *c);
 /* At the begin of a turn: has the path become smaller? */
 void alk_qmtu_watch(struct alk_qconn *c);
+/* So many bytes of a stream have got on. */
+void alk_qmtu_passed(struct alk_qconn *c, uint64_t n);
 /* A datagram in a packet of more than 1200 bytes was sent. */
 void alk_qmtu_dgram_sent(struct alk_qconn *c);
 /* Room for the first packet of a batch: more than the path is known to carry when a

@@ -94,6 +94,14 @@ size_t alk_qmtu_offer(const struct alk_qconn *c)
 #define CAPS_MAX      4u
 #define CAP_TIME_MAX  (640 * ALK_SECOND)
 #define DGRAMS_MIN    8u
+/* Bytes that get on when packets are large again and show that these come through. */
+#define PROOF         ((uint64_t)256 << 10)
+
+static alk_time patience(const struct alk_qconn *c)
+{
+    alk_time t = PATIENCE_PTOS * ngtcp2_conn_get_pto(c->nc);
+    return t > PATIENCE ? t : PATIENCE;
+}
 
 static void cap(struct alk_qconn *c)
 {
@@ -109,10 +117,22 @@ static void cap(struct alk_qconn *c)
     m->dgrams = 0;
 }
 
-static alk_time patience(const struct alk_qconn *c)
+/* What is acknowledged at first was sent in small packets yet. */
+static void uncap(struct alk_qconn *c)
 {
-    alk_time t = PATIENCE_PTOS * ngtcp2_conn_get_pto(c->nc);
-    return t > PATIENCE ? t : PATIENCE;
+    c->mtu.cap = 0;
+    c->mtu.passed = 0;
+    c->mtu.proof_from = c->q->now + patience(c);
+}
+
+/* An outage was no smaller path: the next one costs no more than the first. */
+void alk_qmtu_passed(struct alk_qconn *c, uint64_t n)
+{
+    struct alk_qmtu *m = &c->mtu;
+    if (m->caps > 0 && m->cap == 0 && c->q->now >= m->proof_from) {
+        m->passed += n;
+        m->caps = m->passed >= PROOF ? 0 : m->caps;
+    }
 }
 
 static uint64_t in_flight(const struct alk_qstream *s)
@@ -158,7 +178,7 @@ void alk_qmtu_watch(struct alk_qconn *c)
     }
     m->look_at = now + LOOK_EVERY;
     if (m->cap != 0 && now >= m->cap_until) {
-        m->cap = 0;
+        uncap(c);
     }
     if (alk_qmtu_path(c) <= BASE) {
         return;

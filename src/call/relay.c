@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "call/relay.h"
 
+#include "base/json_scan.h"
 #include "base/mem.h"
 #include "core/io/loop.h"
 #include "ops/out.h"
@@ -9,6 +10,9 @@
 
 /* Answers of a subscription on their way or waiting at the requester. */
 #define RELAY_CREDIT 16
+/* Of a frame with an error: objects around the details, and all values but these. */
+#define FRAME_DEPTH  2
+#define ERROR_VALUES 8
 
 enum note_kind { NOTE_ANSWER, NOTE_END };
 
@@ -108,6 +112,15 @@ static struct alk_span note_body(const struct note *n)
     return alk_span(n->text + n->message_n, n->body_n);
 }
 
+/* Whether details fit in a frame that says more than the worker's may have. A value takes two
+ * bytes, so that short ones need no look. */
+static bool fits(struct alk_span details)
+{
+    uint32_t values = ALK_JSON_SCAN_VALUES_MAX - ERROR_VALUES;
+    return details.n < (size_t)2 * values ||
+           alk_json_scan_within(details, FRAME_DEPTH, &values) == ALK_OK;
+}
+
 /* The end, on A. */
 static void end_request(struct relay *rl, const struct note *n)
 {
@@ -126,7 +139,7 @@ static void end_request(struct relay *rl, const struct note *n)
     } else {
         (void)alk_span_cstr(alk_span_head(alk_span(n->text, n->message_n), sizeof message - 1),
                             message, sizeof message);
-        if (n->body_n > 0) {
+        if (n->body_n > 0 && fits(note_body(n))) {
             alk_out_json(alk_request_out(r), note_body(n));
         }
         alk_request_fail(r, n->code, message);

@@ -64,7 +64,7 @@ static int read_page(struct cli *cli, struct pages *p, cli_page_fn *fn, void *ct
                                      "the node's answer makes no sense: its next "
                                      "page has no name");
     }
-    if (rc == CLI_OK && more != NULL && !*ret_goes_on) {
+    if (rc == CLI_OK && yyjson_is_uint(more) && !*ret_goes_on) {
         (void)yyjson_mut_obj_add_uint(p->doc, p->root, "more", yyjson_get_uint(more));
     }
     yyjson_doc_free(doc);

@@ -150,6 +150,9 @@ static void end_request(struct relay *rl, const struct note *n)
 /* True: the note is done with. False: the requester has no room. */
 static bool take_note(struct relay *rl, const struct note *n)
 {
+    if (n->kind == NOTE_ANSWER || strcmp(n->code, ALK_OPS_UNAVAILABLE) != 0) {
+        alk_request_heard(rl->request);
+    }
     if (n->kind == NOTE_END) {
         end_request(rl, n);
         return true;

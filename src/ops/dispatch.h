@@ -166,6 +166,8 @@ ALK_NODISCARD alk_err alk_ops_guard_remote(struct alk_ops *ops, struct alk_op_pr
  * same name, whose fn is called in here. ALK_OK: it is that one's affair now.
  * ALK_E_NOENT: there is no other, or it went around 4 times: end it. */
 ALK_NODISCARD alk_err alk_request_retry(struct alk_request *r);
+/* Its provider has said something: it is there, whatever timed out before. */
+void alk_request_heard(const struct alk_request *r);
 
 /* Lines for the audit log and the log; set once, before requests. May stay unset. One
  * when a request begins or is refused, and one more when the operation itself says

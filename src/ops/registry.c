@@ -192,14 +192,22 @@ static struct alk_op_provider *least_busy(const struct alk_op_slot *slot,
 {
     struct alk_op_provider *best = NULL;
     unsigned least = 0;
+    bool is_best_late = false;
     struct alk_link *l = alk_list_first(&slot->remotes);
 
     for (; l != NULL; l = alk_list_next(&slot->remotes, l)) {
         struct alk_op_provider *p = ALK_CONTAINER(l, struct alk_op_provider, in);
         unsigned uses = atomic_load_explicit(&p->uses, memory_order_relaxed);
-        if (p != except && (best == NULL || uses < least)) {
+        unsigned left = atomic_load_explicit(&p->passed_over, memory_order_relaxed);
+        bool is_late = left > 0;
+        if (is_late) { /* two at once count as one: it is a hint */
+            atomic_store_explicit(&p->passed_over, left - 1, memory_order_relaxed);
+        }
+        if (p != except && (best == NULL || (is_best_late && !is_late) ||
+                            (is_best_late == is_late && uses < least))) {
             best = p;
             least = uses;
+            is_best_late = is_late;
         }
     }
     return best;

@@ -23,6 +23,7 @@
 
 #define ALK_OPS_MAX       8192 /* names */
 #define ALK_PROVIDERS_MAX 64   /* of one name */
+#define ALK_PASSED_OVER   100  /* picks, after a request that timed out */
 
 /* Shared codes, and one for those that operations declare. */
 #define ALK_OPS_CODES 15
@@ -56,6 +57,10 @@ struct alk_op_provider {
      * memory; so does being a ghost, and each request on a ghost. */
     atomic_uint uses, refs;
     struct alk_link in; /* slot->remotes */
+    /* It let a request time out, and has answered none since: so many more picks go to
+     * others, while there are any. A worker whose machine has lost its power looks idle
+     * until its connection times out. */
+    atomic_uint passed_over;
     bool is_remote;
     char source[ALK_ID_MAX + 1];
 };

@@ -387,9 +387,18 @@ static void on_timer(struct alk_timer *timer, void *ctx)
     struct alk_request *r = ctx;
     (void)timer;
     r->holds++;
+    atomic_store_explicit(&r->pick.provider->passed_over, ALK_PASSED_OVER, memory_order_relaxed);
     alk_request_tell_end(r, ALK_OPS_TIMEOUT, NULL, (struct alk_span){NULL, 0});
     r->holds--;
     alk_request_stop(r, ALK_OPS_TIMEOUT);
+}
+
+void alk_request_heard(const struct alk_request *r)
+{
+    struct alk_op_provider *p = r->pick.provider;
+    if (atomic_load_explicit(&p->passed_over, memory_order_relaxed) != 0) {
+        atomic_store_explicit(&p->passed_over, 0, memory_order_relaxed);
+    }
 }
 
 alk_err alk_request_retry(struct alk_request *r)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The registry: what may be added, several providers of one name, many threads. */
+#include "ops/registry.h"
 #include "support/oom.h"
 #include "support/ops_world.h"
 
@@ -194,6 +195,46 @@ static void workers_share_the_calls_and_the_least_busy_one_gets_the_next(void **
     for (size_t i = 0; i < 6; i++) {
         assert_string_equal(c[i].heard, "={}");
     }
+    alk_identity_unref(ann);
+    ops_world_fini(&w);
+}
+
+/* As one whose machine has lost its power, until its connection times out. */
+static void a_worker_that_lets_requests_time_out_is_passed_over(void **state)
+{
+    struct ops_world w;
+    struct worker a = {.n = 0}, b = {.n = 0};
+    struct ops_call c = {.full = 0}, late = {.full = 0};
+    const struct alk_identity *ann = ops_somebody("ann", "", NULL);
+    (void)state;
+    ops_world_init(&w, NULL);
+    join(&w, &a, "a");
+    join(&w, &b, "b");
+    for (int round = 0; round < 2; round++) {
+        a.n = b.n = 0;
+        ops_ask(&w, &late, ann, "w/do", "");
+        assert_int_equal(a.n, 1);
+        ops_world_until(&w, alk_request_deadline(a.waiting[0]));
+        assert_string_equal(late.heard, "?TIMEOUT no answer in time");
+        alk_request_fail(a.waiting[0], ALK_OPS_ABORTED, NULL);
+        for (unsigned i = 0; i < (round == 0 ? ALK_PASSED_OVER : 5); i++) {
+            b.n = 0;
+            ops_ask(&w, &c, ann, "w/do", "");
+            assert_int_equal(b.n, 1);
+            check_err(alk_request_respond(b.waiting[0]), ALK_OK);
+        }
+    }
+    /* It speaks again, if only because the other is away. */
+    alk_ops_remove_remote(w.ops, b.provider);
+    a.n = 0;
+    ops_ask(&w, &c, ann, "w/do", "");
+    assert_int_equal(a.n, 1);
+    alk_request_heard(a.waiting[0]);
+    check_err(alk_request_respond(a.waiting[0]), ALK_OK);
+    join(&w, &b, "b");
+    ops_ask(&w, &c, ann, "w/do", "");
+    assert_int_equal(a.n, 2);
+    check_err(alk_request_respond(a.waiting[1]), ALK_OK);
     alk_identity_unref(ann);
     ops_world_fini(&w);
 }
@@ -590,6 +631,7 @@ int main(void)
         cmocka_unit_test(what_was_added_is_a_copy),
         cmocka_unit_test(the_number_of_operations_has_a_limit),
         cmocka_unit_test(workers_share_the_calls_and_the_least_busy_one_gets_the_next),
+        cmocka_unit_test(a_worker_that_lets_requests_time_out_is_passed_over),
         cmocka_unit_test(when_the_last_worker_has_gone_its_callers_hear_unavailable),
         cmocka_unit_test(providers_of_one_name_must_be_equal_and_a_local_one_wins),
         cmocka_unit_test(the_providers_of_one_name_have_a_limit),

@@ -47,6 +47,15 @@ static void drop_datagrams(struct alk_conn *conn)
     }
     conn->dgram_tail = NULL;
     conn->dgram_count = 0;
+    conn->dgram_bytes = 0;
+}
+
+/* What waits for an open connection is delivered in the same turn. */
+static bool has_place(const struct alk_conn *conn, size_t n)
+{
+    bool is_held = conn->conn_state != ALK_CONN_OPEN;
+    return conn->dgram_count < ALK_CONN_DATAGRAMS_MAX && !conn->is_closing &&
+           !(is_held && conn->dgram_bytes + n > ALK_CONN_DATAGRAM_BYTES);
 }
 
 void alk_conn_fini(struct alk_conn *conn)
@@ -93,7 +102,7 @@ void alk_conn_raise_closed(struct alk_conn *conn, alk_err err, uint64_t code,
 void alk_conn_rx_datagram(struct alk_conn *conn, struct alk_span data)
 {
     struct alk_conn_datagram *d = NULL;
-    if (conn->dgram_count < ALK_CONN_DATAGRAMS_MAX && !conn->is_closing) {
+    if (has_place(conn, data.n)) {
         d = alk_alloc(conn->mem, sizeof *d + data.n);
     }
     if (d == NULL) {
@@ -112,6 +121,7 @@ void alk_conn_rx_datagram(struct alk_conn *conn, struct alk_span data)
     }
     conn->dgram_tail = d;
     conn->dgram_count++;
+    conn->dgram_bytes += d->n;
     alk_conn_raise(conn, ALK_CONN_DATAGRAM);
 }
 

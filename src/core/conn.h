@@ -29,8 +29,10 @@ struct alk_hub;
 struct alk_service;
 
 /* Datagrams that wait for the handler, per connection. */
-#define ALK_CONN_DATAGRAMS_MAX 64
-#define ALK_CONN_REASON_MAX    199 /* bytes of a close reason that are kept */
+#define ALK_CONN_DATAGRAMS_MAX  64
+/* And their bytes, until it is open. */
+#define ALK_CONN_DATAGRAM_BYTES ((size_t)64 * 1024)
+#define ALK_CONN_REASON_MAX     199 /* bytes of a close reason that are kept */
 
 enum {
     ALK_CONN_HANDSHAKE = 1,       /* handshake complete: auth is filled */
@@ -121,6 +123,7 @@ struct alk_conn {
     struct alk_list ready;   /* streams with pending events */
     struct alk_conn_datagram *dgram_head, *dgram_tail;
     unsigned dgram_count;
+    size_t dgram_bytes;
     uint64_t dgrams_dropped;
     uint64_t streams_opened;
 

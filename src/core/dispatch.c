@@ -230,6 +230,7 @@ static void deliver_datagrams(struct alk_conn *conn)
             conn->dgram_tail = NULL;
         }
         conn->dgram_count--;
+        conn->dgram_bytes -= d->n;
         if (conn->handler->datagram != NULL) {
             conn->handler->datagram(conn->state, (struct alk_span){d->data, d->n});
         }

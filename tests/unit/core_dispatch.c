@@ -556,6 +556,32 @@ static void datagrams_are_dropped_and_counted_when_full(void **state)
     world_close(&w);
 }
 
+/* A peer may leave its handshake half done, and many may. */
+static void datagrams_that_wait_for_the_opening_are_bounded_in_bytes(void **state)
+{
+    (void)state;
+    static const uint8_t data[16000];
+    const struct alk_auth_context early = {.struct_size = sizeof early, .is_early = true};
+    struct world w = {0};
+    world_open(&w, (struct alk_mem_options){.server_auth = &early, .datagram_max = sizeof data});
+    run(&w);
+    struct alk_conn *c = alk_mem_client(w.pair);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(alk_conn_datagram(c, alk_span(data, sizeof data)), ALK_OK);
+    }
+    run(&w);
+    assert_int_equal(w.server.datagrams, 0);
+    alk_conn_raise(alk_mem_server(w.pair), ALK_CONN_CONFIRMED);
+    run(&w);
+    assert_int_equal(w.server.datagrams, ALK_CONN_DATAGRAM_BYTES / sizeof data);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(alk_conn_datagram(c, alk_span(data, sizeof data)), ALK_OK);
+    }
+    run(&w);
+    assert_int_equal(w.server.datagrams, ALK_CONN_DATAGRAM_BYTES / sizeof data + 10);
+    world_close(&w);
+}
+
 static void a_full_turn_yields_and_goes_on(void **state)
 {
     (void)state;
@@ -783,6 +809,7 @@ int main(void)
         cmocka_unit_test(events_wait_until_somebody_listens),
         cmocka_unit_test(stream_credit_returns_with_an_event),
         cmocka_unit_test(datagrams_are_dropped_and_counted_when_full),
+        cmocka_unit_test(datagrams_that_wait_for_the_opening_are_bounded_in_bytes),
         cmocka_unit_test(a_full_turn_yields_and_goes_on),
         cmocka_unit_test(drain_comes_before_close),
         cmocka_unit_test(weak_handles_resolve_until_the_end),

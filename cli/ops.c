@@ -306,6 +306,57 @@ static void put_errors(struct cli *cli, struct yyjson_val *errors)
     }
 }
 
+/* " with the scope a", or " <label> a, b" */
+static void put_scopes(struct cli *cli, const char *label, struct yyjson_val *list)
+{
+    size_t i, max;
+    struct yyjson_val *one;
+
+    (void)fputs(yyjson_arr_size(list) == 0   ? ""
+                : yyjson_arr_size(list) == 1 ? " with the scope "
+                                             : label,
+                cli->out);
+    yyjson_arr_foreach(list, i, max, one)
+    {
+        char word[200];
+        cli_safe(alk_span(yyjson_get_str(one), yyjson_get_len(one)), word, sizeof word);
+        (void)fprintf(cli->out, "%s%s", i == 0 ? "" : ", ", word);
+    }
+}
+
+/* Who may call it, how long it may take, whose workers offer it. */
+static void put_rules(struct cli *cli, struct yyjson_val *root)
+{
+    struct yyjson_val *access = yyjson_obj_get(root, "access");
+    struct yyjson_val *resource = yyjson_obj_get(access, "resource");
+    struct yyjson_val *timeout = yyjson_obj_get(root, "timeout_ms");
+    bool is_public = yyjson_get_bool(yyjson_obj_get(access, "public"));
+    char source[100], type[100], action[100], member[200];
+
+    heading(cli, "WHO MAY CALL IT");
+    (void)fprintf(cli->out, "%*s%s", INDENT, "", is_public ? "anybody" : "a known peer");
+    put_scopes(cli, " with the scopes ", yyjson_obj_get(access, "scopes"));
+    put_scopes(cli, " with one of the scopes ", yyjson_obj_get(access, "any_scope"));
+    (void)fputc('\n', cli->out);
+    if (resource != NULL) {
+        safe_of(resource, "type", type, sizeof type);
+        safe_of(resource, "action", action, sizeof action);
+        safe_of(resource, "member", member, sizeof member);
+        (void)fprintf(cli->out, "%*swho may %s the %s that %s names\n", INDENT, "", action, type,
+                      member);
+    }
+    safe_of(root, "source", source, sizeof source);
+    if (source[0] != '\0') {
+        uint64_t n = yyjson_get_uint(yyjson_obj_get(root, "providers"));
+        (void)fprintf(cli->out, "%*sit runs elsewhere: %llu worker%s of %s offer%s it\n", INDENT,
+                      "", (unsigned long long)n, n == 1 ? "" : "s", source, n == 1 ? "s" : "");
+    }
+    if (yyjson_is_uint(timeout)) {
+        (void)fprintf(cli->out, "%*sit may take %llu ms\n", INDENT, "",
+                      (unsigned long long)yyjson_get_uint(timeout));
+    }
+}
+
 static void put_example(struct cli *cli, const struct cli_args *args, struct yyjson_val *root)
 {
     struct yyjson_val *input = yyjson_obj_get(root, "input");
@@ -350,6 +401,7 @@ static void put_page(struct cli *cli, const struct cli_args *args, struct yyjson
                is_call ? &cli_call_command : &cli_subscribe_command);
     put_schema(cli, is_call ? "OUTPUT" : "EACH ANSWER", yyjson_obj_get(root, "output"), NULL);
     put_errors(cli, yyjson_obj_get(root, "errors"));
+    put_rules(cli, root);
     put_example(cli, args, root);
 }
 
@@ -380,6 +432,9 @@ static int run_ops(struct cli *cli, const struct cli_args *args)
     const char *name = cli_operation(args);
     bool is_one = name != NULL && strchr(name, '/') != NULL;
 
+    if (is_one && cli_has(args, "names")) {
+        return cli_usage(cli->err, args, "--names goes with a list, not with one operation");
+    }
     int rc = cli_caller_open(cli, args, cli_value(args, 0), NULL, &caller);
     if (rc == CLI_OK) {
         rc = is_one ? run_page(cli, args, &caller)

@@ -17,7 +17,6 @@ struct recorder {
     struct alk_stream *last;
     uint64_t close_code;
     bool echo, close_in_stream, close_conn_in_open, mute;
-    size_t datagrams;
 };
 
 static void note(struct recorder *r, const char *word)
@@ -127,14 +126,6 @@ static alk_err rec_stream(void *state, struct alk_stream *s)
     return r->stream_result;
 }
 
-static void rec_datagram(void *state, struct alk_span data)
-{
-    struct recorder *r = state;
-    enter(r);
-    r->datagrams += data.n > 0;
-    leave(r);
-}
-
 static void rec_auth(void *state)
 {
     struct recorder *r = state;
@@ -177,8 +168,8 @@ static const struct alk_alpn test_alpns[] = {{"test/rec", ALK_TRANSPORT_ANY}};
     {                                                                                              \
         .struct_size = sizeof(struct alk_handler), .abi = ALK_HANDLER_ABI, .name = "rec",          \
         .alpns = test_alpns, .alpn_count = 1, .flags = (extra_flags), .open = rec_open,            \
-        .stream = rec_stream, .datagram = rec_datagram, .auth_changed = rec_auth,                  \
-        .credit = rec_credit, .drain = rec_drain, .close = rec_close                               \
+        .stream = rec_stream, .auth_changed = rec_auth, .credit = rec_credit, .drain = rec_drain,  \
+        .close = rec_close                                                                         \
     }
 static const struct alk_handler recorder_handler = HANDLER(0);
 static const struct alk_handler early_handler = HANDLER(ALK_HANDLER_EARLY_SAFE);
@@ -537,51 +528,6 @@ static void stream_credit_returns_with_an_event(void **state)
     world_close(&w);
 }
 
-static void datagrams_are_dropped_and_counted_when_full(void **state)
-{
-    (void)state;
-    struct world w = {0};
-    world_open(&w, (struct alk_mem_options){0});
-    run(&w);
-    struct alk_conn *c = alk_mem_client(w.pair);
-    assert_int_equal(alk_conn_datagram_max(c), 1200);
-    for (int i = 0; i < 100; i++) {
-        assert_int_equal(alk_conn_datagram(c, alk_span_str("d")), ALK_OK);
-    }
-    run(&w);
-    assert_int_equal(w.server.datagrams, ALK_CONN_DATAGRAMS_MAX);
-    struct alk_conn_stats stats = {.struct_size = sizeof stats};
-    alk_conn_stats(alk_mem_server(w.pair), &stats);
-    assert_int_equal(stats.datagrams_dropped, 100 - ALK_CONN_DATAGRAMS_MAX);
-    world_close(&w);
-}
-
-/* A peer may leave its handshake half done, and many may. */
-static void datagrams_that_wait_for_the_opening_are_bounded_in_bytes(void **state)
-{
-    (void)state;
-    static const uint8_t data[16000];
-    const struct alk_auth_context early = {.struct_size = sizeof early, .is_early = true};
-    struct world w = {0};
-    world_open(&w, (struct alk_mem_options){.server_auth = &early, .datagram_max = sizeof data});
-    run(&w);
-    struct alk_conn *c = alk_mem_client(w.pair);
-    for (int i = 0; i < 10; i++) {
-        assert_int_equal(alk_conn_datagram(c, alk_span(data, sizeof data)), ALK_OK);
-    }
-    run(&w);
-    assert_int_equal(w.server.datagrams, 0);
-    alk_conn_raise(alk_mem_server(w.pair), ALK_CONN_CONFIRMED);
-    run(&w);
-    assert_int_equal(w.server.datagrams, ALK_CONN_DATAGRAM_BYTES / sizeof data);
-    for (int i = 0; i < 10; i++) {
-        assert_int_equal(alk_conn_datagram(c, alk_span(data, sizeof data)), ALK_OK);
-    }
-    run(&w);
-    assert_int_equal(w.server.datagrams, ALK_CONN_DATAGRAM_BYTES / sizeof data + 10);
-    world_close(&w);
-}
-
 static void a_full_turn_yields_and_goes_on(void **state)
 {
     (void)state;
@@ -808,8 +754,6 @@ int main(void)
         cmocka_unit_test(every_stream_hears_closed_before_the_connection_closes),
         cmocka_unit_test(events_wait_until_somebody_listens),
         cmocka_unit_test(stream_credit_returns_with_an_event),
-        cmocka_unit_test(datagrams_are_dropped_and_counted_when_full),
-        cmocka_unit_test(datagrams_that_wait_for_the_opening_are_bounded_in_bytes),
         cmocka_unit_test(a_full_turn_yields_and_goes_on),
         cmocka_unit_test(drain_comes_before_close),
         cmocka_unit_test(weak_handles_resolve_until_the_end),

@@ -449,7 +449,7 @@ const struct cli_command cli_ops_command = {
     .summary = "list the operations of a node, or explain one",
     .purpose = "Lists the operations of a node that you may call, with those of its workers. With "
                "the name of one it prints a page about it, made from its schemas: fields, limits, "
-               "answers, errors.",
+               "answers, errors, who may call it.",
     .sets = {(const struct cli_opt[]){
                  {.name = "names", .help = "Print the names alone, one per line."}, {.name = NULL}},
              cli_json_opts, cli_node_opts},

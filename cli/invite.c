@@ -7,6 +7,7 @@
 
 #include "base/ct.h"
 #include "base/text.h"
+#include "core/addr.h"
 #include "core/auth/identity.h"
 #include "core/auth/token.h"
 #include "who.h"
@@ -40,9 +41,16 @@ static int print_link(struct cli *cli, const struct cli_args *args, const struct
                       struct yyjson_val *out)
 {
     char address[CLI_NODE_MAX + 64], link[LINK_MAX_BYTES];
-    const char *host = cli_get(args, "host");
+    const char *host = cli_get(args, "host") != NULL ? cli_get(args, "host") : who->host_port;
+    struct alk_addr addr;
 
-    cli_node_print(who->text, host != NULL ? host : who->host_port, address, sizeof address);
+    cli_node_print(who->text, host, address, sizeof address);
+    if (alk_addr_parse(alk_span_str(host), &addr) == ALK_OK && alk_addr_is_loopback(&addr)) {
+        (void)fprintf(cli->err,
+                      "alknet: warning: %s is this machine alone: for others say --host HOST:PORT, "
+                      "or `advertise:` in the configuration\n",
+                      host);
+    }
     (void)snprintf(link, sizeof link, "%s/join#%s", address, cli_op_text(out, "token"));
     int rc = CLI_OK;
     if (cli->is_json) {

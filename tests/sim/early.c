@@ -75,6 +75,36 @@ static void early_data_is_answered_in_one_round_trip(void **state)
     teardown(&e);
 }
 
+static void start_with_datagram(struct sim_client *c)
+{
+    static const uint8_t data[1200];
+    size_t max = alk_conn_datagram_max(c->conn);
+    assert_in_range(max, 1000, 1200);
+    check_err(alk_conn_datagram(c->conn, alk_span(data, max)), ALK_OK);
+    start_early(c);
+}
+
+/* Early packets have longer headers. */
+static void an_early_datagram_fits_and_holds_nothing_up(void **state)
+{
+    (void)state;
+    struct early e;
+    setup(&e, "sim/early");
+    struct pair *p = e.p;
+    learn(&e);
+    p->client.ctx = &e;
+    p->client.on_open = start_with_datagram;
+    alk_time from = p->w.now;
+    check_err(sim_client_connect(&p->client, p->s), ALK_OK);
+    assert_true(sim_run(&p->w, ALK_SECOND, sim_request_is_done, &e.r));
+    assert_true(e.r.is_right);
+    assert_true(p->w.now - from <= 21 * ALK_MS);
+    assert_int_equal(p->server.early_streams, 1);
+    assert_int_equal(p->server.datagrams, 1);
+    pair_close(p);
+    teardown(&e);
+}
+
 static void a_handler_that_is_not_safe_sees_nothing_early(void **state)
 {
     (void)state;
@@ -197,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(early_data_is_answered_in_one_round_trip),
+        cmocka_unit_test(an_early_datagram_fits_and_holds_nothing_up),
         cmocka_unit_test(a_handler_that_is_not_safe_sees_nothing_early),
         cmocka_unit_test(rejected_early_data_is_told_and_can_be_sent_again),
         cmocka_unit_test(a_replayed_flight_is_not_accepted),

@@ -5,7 +5,9 @@
 
 /* Short header with a 20-byte ID and a 4-byte number, tag, frame type and length:
  * what a packet spends before a datagram's first byte. */
-#define OVERHEAD ((size_t)(1 + NGTCP2_MAX_CIDLEN + 4 + 16 + 1 + 4))
+#define OVERHEAD       ((size_t)(1 + NGTCP2_MAX_CIDLEN + 4 + 16 + 1 + 4))
+/* In early data a long header: version, both IDs and their lengths, its own length. */
+#define OVERHEAD_EARLY (OVERHEAD + 4 + 1 + 1 + NGTCP2_MAX_CIDLEN + 4)
 
 bool alk_qdgram_is_large(size_t n)
 {
@@ -25,7 +27,8 @@ size_t alk_qconn_datagram_max(const struct alk_conn *conn)
         return 0;
     }
     uint64_t peer = ngtcp2_conn_get_remote_transport_params(c->nc)->max_datagram_frame_size;
-    size_t path = alk_qmtu_path(c) - OVERHEAD;
+    bool is_early = !conn->is_server && !c->is_handshake_done;
+    size_t path = alk_qmtu_path(c) - (is_early ? OVERHEAD_EARLY : OVERHEAD);
     if (peer <= 5) {
         return 0;
     }

@@ -118,7 +118,8 @@ static void transfer(const struct plan *plan, uint64_t seed, uint64_t size)
     bool done = false;
     for (unsigned i = 0; !done && i < 2000; i++) {
         done = sim_run(&t->world, step, both_done, t);
-        if (plan->rebind_every != 0 && !done && i < 20 && t->client.is_open) {
+        /* [RFC 9000 §9] nobody may move before the handshake is confirmed */
+        if (plan->rebind_every != 0 && !done && i < 20 && t->client.is_confirmed) {
             sim_rebind(c, plan->has_new_ip);
             rebinds++;
         }

@@ -187,28 +187,50 @@ static alk_err insert(struct alk_ops *ops, struct alk_op_provider *p,
 
 /* --- finding ------------------------------------------------------------------ */
 
-static struct alk_op_provider *least_busy(const struct alk_op_slot *slot,
+struct rank {
+    bool is_late;
+    unsigned uses;
+    uint64_t turn;
+};
+
+static bool is_before(const struct rank *a, const struct rank *b)
+{
+    if (a->is_late != b->is_late) {
+        return b->is_late;
+    }
+    return a->uses != b->uses ? a->uses < b->uses : a->turn < b->turn;
+}
+
+static struct rank rank_of(struct alk_op_provider *p)
+{
+    unsigned left = atomic_load_explicit(&p->passed_over, memory_order_relaxed);
+    if (left > 0) { /* two at once count as one: it is a hint */
+        atomic_store_explicit(&p->passed_over, left - 1, memory_order_relaxed);
+    }
+    return (struct rank){.is_late = left > 0,
+                         .uses = atomic_load_explicit(&p->uses, memory_order_relaxed),
+                         .turn = atomic_load_explicit(&p->turn, memory_order_relaxed)};
+}
+
+/* Of those that are equally busy, the one that has waited longest. */
+static struct alk_op_provider *least_busy(struct alk_op_slot *slot,
                                           const struct alk_op_provider *except)
 {
     struct alk_op_provider *best = NULL;
-    unsigned least = 0;
-    bool is_best_late = false;
+    struct rank first = {.uses = 0};
     struct alk_link *l = alk_list_first(&slot->remotes);
 
     for (; l != NULL; l = alk_list_next(&slot->remotes, l)) {
         struct alk_op_provider *p = ALK_CONTAINER(l, struct alk_op_provider, in);
-        unsigned uses = atomic_load_explicit(&p->uses, memory_order_relaxed);
-        unsigned left = atomic_load_explicit(&p->passed_over, memory_order_relaxed);
-        bool is_late = left > 0;
-        if (is_late) { /* two at once count as one: it is a hint */
-            atomic_store_explicit(&p->passed_over, left - 1, memory_order_relaxed);
-        }
-        if (p != except && (best == NULL || (is_best_late && !is_late) ||
-                            (is_best_late == is_late && uses < least))) {
+        struct rank rank = rank_of(p);
+        if (p != except && (best == NULL || is_before(&rank, &first))) {
             best = p;
-            least = uses;
-            is_best_late = is_late;
+            first = rank;
         }
+    }
+    if (best != NULL) {
+        uint64_t turn = atomic_fetch_add_explicit(&slot->turns, 1, memory_order_relaxed);
+        atomic_store_explicit(&best->turn, turn + 1, memory_order_relaxed);
     }
     return best;
 }

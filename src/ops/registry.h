@@ -41,6 +41,7 @@ struct alk_op_slot {
     struct alk_op_provider *local, *ghost;
     struct alk_list remotes;
     unsigned remote_count;
+    atomic_uint_fast64_t turns; /* requests that went to one of them */
     struct alk_op_stats stats;
     const struct alk_mem *mem;
     size_t name_n;
@@ -61,6 +62,7 @@ struct alk_op_provider {
      * others, while there are any. A worker whose machine has lost its power looks idle
      * until its connection times out. */
     atomic_uint passed_over;
+    atomic_uint_fast64_t turn; /* slot->turns when it got its last request */
     bool is_remote;
     char source[ALK_ID_MAX + 1];
 };

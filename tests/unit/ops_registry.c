@@ -159,12 +159,17 @@ static struct alk_op work_op(void)
                            .input = "{\"type\":\"object\",\"title\":\"x\"}"};
 }
 
-static void join(struct ops_world *w, struct worker *worker, const char *source)
+static void join_op(struct ops_world *w, struct alk_op op, struct worker *worker,
+                    const char *source)
 {
-    struct alk_op op = work_op();
     char why[128] = "";
     check_err(alk_ops_add_remote(w->ops, &op, source, worker, why, sizeof why, &worker->provider),
               ALK_OK);
+}
+
+static void join(struct ops_world *w, struct worker *worker, const char *source)
+{
+    join_op(w, work_op(), worker, source);
 }
 
 static void workers_share_the_calls_and_the_least_busy_one_gets_the_next(void **state)
@@ -199,6 +204,27 @@ static void workers_share_the_calls_and_the_least_busy_one_gets_the_next(void **
     ops_world_fini(&w);
 }
 
+static void workers_that_are_equally_busy_take_turns(void **state)
+{
+    struct ops_world w;
+    struct worker v[3] = {{.n = 0}};
+    struct ops_call c = {.full = 0};
+    const struct alk_identity *ann = ops_somebody("ann", "", NULL);
+    (void)state;
+    ops_world_init(&w, NULL);
+    for (size_t i = 0; i < 3; i++) {
+        join(&w, &v[i], "w");
+    }
+    for (size_t i = 0; i < 9; i++) { /* one after the other has been answered */
+        ops_ask(&w, &c, ann, "w/do", "");
+        assert_int_equal(v[i % 3].n, 1);
+        check_err(alk_request_respond(v[i % 3].waiting[0]), ALK_OK);
+        v[i % 3].n = 0;
+    }
+    alk_identity_unref(ann);
+    ops_world_fini(&w);
+}
+
 /* As one whose machine has lost its power, until its connection times out. */
 static void a_worker_that_lets_requests_time_out_is_passed_over(void **state)
 {
@@ -206,9 +232,11 @@ static void a_worker_that_lets_requests_time_out_is_passed_over(void **state)
     struct worker a = {.n = 0}, b = {.n = 0};
     struct ops_call c = {.full = 0}, late = {.full = 0};
     const struct alk_identity *ann = ops_somebody("ann", "", NULL);
+    struct alk_op op = work_op();
     (void)state;
+    op.timeout_ms = 100;
     ops_world_init(&w, NULL);
-    join(&w, &a, "a");
+    join_op(&w, op, &a, "a");
     join(&w, &b, "b");
     for (int round = 0; round < 2; round++) {
         a.n = b.n = 0;
@@ -232,9 +260,13 @@ static void a_worker_that_lets_requests_time_out_is_passed_over(void **state)
     alk_request_heard(a.waiting[0]);
     check_err(alk_request_respond(a.waiting[0]), ALK_OK);
     join(&w, &b, "b");
-    ops_ask(&w, &c, ann, "w/do", "");
-    assert_int_equal(a.n, 2);
-    check_err(alk_request_respond(a.waiting[1]), ALK_OK);
+    b.n = 0;
+    for (unsigned i = 0; i < 2; i++) { /* both have their turns again */
+        ops_ask(&w, &c, ann, "w/do", "");
+        assert_int_equal(b.n, 1);
+        assert_int_equal(a.n, 1 + i);
+        check_err(alk_request_respond(i == 0 ? b.waiting[0] : a.waiting[1]), ALK_OK);
+    }
     alk_identity_unref(ann);
     ops_world_fini(&w);
 }
@@ -365,11 +397,11 @@ static void a_worker_that_cannot_carry_a_request_hands_it_to_another(void **stat
     ops_check(&w, ann, "w/do", "", "?UNAVAILABLE not available now"); /* there is no other */
     check_err(a.passed, ALK_E_NOENT);
     join(&w, &b, "b");
-    a.passes = 1;
+    b.passes = 1; /* it is its turn */
     ops_ask(&w, &c, ann, "w/do", "");
-    check_err(a.passed, ALK_OK);
-    assert_int_equal(b.n, 1);
-    check_err(alk_request_respond(b.waiting[0]), ALK_OK);
+    check_err(b.passed, ALK_OK);
+    assert_int_equal(a.n, 1);
+    check_err(alk_request_respond(a.waiting[0]), ALK_OK);
     assert_string_equal(c.heard, "={}");
     a.passes = 10; /* round and round, but not for ever */
     b.passes = 10;
@@ -631,6 +663,7 @@ int main(void)
         cmocka_unit_test(what_was_added_is_a_copy),
         cmocka_unit_test(the_number_of_operations_has_a_limit),
         cmocka_unit_test(workers_share_the_calls_and_the_least_busy_one_gets_the_next),
+        cmocka_unit_test(workers_that_are_equally_busy_take_turns),
         cmocka_unit_test(a_worker_that_lets_requests_time_out_is_passed_over),
         cmocka_unit_test(when_the_last_worker_has_gone_its_callers_hear_unavailable),
         cmocka_unit_test(providers_of_one_name_must_be_equal_and_a_local_one_wins),

@@ -112,8 +112,10 @@ def alknet():
 
 
 def tie():
-    """In a new child: it ends when the test ends, however that happens."""
+    """In a new child: it ends when the test ends, however that happens, and minds HUP also
+    where the tests were started not to."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def connect(where, timeout=PATIENCE):

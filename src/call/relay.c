@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "call/relay.h"
 
-#include "base/json_scan.h"
 #include "base/mem.h"
+#include "core/frame.h"
 #include "core/io/loop.h"
 #include "ops/out.h"
 
@@ -10,9 +10,6 @@
 
 /* Answers of a subscription on their way or waiting at the requester. */
 #define RELAY_CREDIT 16
-/* Of a frame with an error: objects around the details, and all values but these. */
-#define FRAME_DEPTH  2
-#define ERROR_VALUES 8
 
 enum note_kind { NOTE_ANSWER, NOTE_END };
 
@@ -116,9 +113,8 @@ static struct alk_span note_body(const struct note *n)
  * bytes, so that short ones need no look. */
 static bool fits(struct alk_span details)
 {
-    uint32_t values = ALK_JSON_SCAN_VALUES_MAX - ERROR_VALUES;
-    return details.n < (size_t)2 * values ||
-           alk_json_scan_within(details, FRAME_DEPTH, &values) == ALK_OK;
+    return details.n < (size_t)2 * (ALK_JSON_VALUES_MAX - ALK_FRAME_VALUES) ||
+           alk_frame_takes(details) == ALK_OK;
 }
 
 /* The end, on A. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "core/frame.h"
 
+#include "base/json_scan.h"
 #include "base/mem.h"
 #include "base/wire.h"
 
@@ -186,6 +187,12 @@ alk_err alk_json_parse_scanned(struct alk_span text, const struct yyjson_alc *al
     }
     *ret = doc;
     return ALK_OK;
+}
+
+alk_err alk_frame_takes(struct alk_span text)
+{
+    uint32_t values = ALK_JSON_SCAN_VALUES_MAX - ALK_FRAME_VALUES;
+    return alk_json_scan_within(text, ALK_FRAME_DEPTH, &values);
 }
 
 alk_err alk_json_put(struct alk_buf *b, struct yyjson_mut_val *value, bool is_pretty)

@@ -20,6 +20,9 @@
 #define ALK_FRAME_ID_MAX      64
 #define ALK_JSON_DEPTH_MAX    64
 #define ALK_JSON_VALUES_MAX   65536
+/* Of a frame: objects around an output or the details of an error, and values beside it. */
+#define ALK_FRAME_DEPTH       2
+#define ALK_FRAME_VALUES      8
 
 /* Reads a JSON text under the policy above. *ret is freed with yyjson_doc_free.
  * ALK_E_MALFORMED: not such a text. ALK_E_TOO_BIG: too deep or too many values.
@@ -31,6 +34,9 @@ ALK_NODISCARD alk_err alk_json_parse_in(struct alk_span text, const struct yyjso
 /* The same for a value that alk_json_scan has walked over: its depth is known. */
 ALK_NODISCARD alk_err alk_json_parse_scanned(struct alk_span text, const struct yyjson_alc *alc,
                                              struct yyjson_doc **ret);
+/* Whether a JSON text can be an output, or the details of an error, in a frame that others
+ * read. ALK_E_MALFORMED: it is no JSON. ALK_E_TOO_BIG: too deep or too many values. */
+ALK_NODISCARD alk_err alk_frame_takes(struct alk_span text);
 /* Appends a value as one line of JSON, or indented by two for people.
  * ALK_E_NOMEM, ALK_E_TOO_BIG. */
 ALK_NODISCARD alk_err alk_json_put(struct alk_buf *b, struct yyjson_mut_val *value, bool is_pretty);

@@ -6,6 +6,7 @@
  * rest is UNAUTHENTICATED. Answers keep the order. */
 #include "base/json_scan.h"
 #include "base/mem.h"
+#include "core/frame.h"
 #include "ops/input.h"
 #include "ops/request.h"
 #include "ops/std.h"
@@ -13,11 +14,11 @@
 /* Bytes of all answers: the output's limit, less what surrounds each. */
 #define ROOM (ALK_OPS_INPUT_MAX - 256 - (size_t)ALK_BATCH_MAX * 256)
 
-/* Of the frame: arrays and objects around each answer; values of an error, and of all
- * that is around answers. */
-#define FRAME_DEPTH  4
-#define ERROR_VALUES 8
-#define FRAME_VALUES 16
+/* Arrays and objects around each answer; values of an error, and of the frame with all that
+ * is around answers. */
+#define DEPTH         (ALK_FRAME_DEPTH + 2)
+#define ERROR_VALUES  8
+#define AROUND_VALUES (ALK_FRAME_VALUES + 8)
 
 struct item {
     struct batch *batch;
@@ -106,7 +107,7 @@ static bool keep(struct item *item, struct alk_span output, const struct alk_out
         put_error(&out, o);
     }
     bool is_kept = alk_out_done(&out, &text) == ALK_OK &&
-                   alk_json_scan_within(text, FRAME_DEPTH, &b->values) == ALK_OK;
+                   alk_json_scan_within(text, DEPTH, &b->values) == ALK_OK;
     if (is_kept) {
         item->text = alk_strdup_span(b->mem, text);
         item->n = text.n;
@@ -237,7 +238,7 @@ static void batch(void *ctx, struct alk_request *r)
     }
     *b = (struct batch){.request = r, .mem = r->ops->mem, .room = ROOM, .count = count};
     b->waiting = count;
-    b->values = ALK_JSON_SCAN_VALUES_MAX - FRAME_VALUES - (uint32_t)count * ERROR_VALUES;
+    b->values = ALK_JSON_SCAN_VALUES_MAX - AROUND_VALUES - (uint32_t)count * ERROR_VALUES;
     for (size_t i = 0; i < count; i++) {
         b->items[i].batch = b;
         alk_err err = start_item(b, &b->items[i], yyjson_arr_get(list, i));

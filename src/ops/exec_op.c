@@ -17,10 +17,6 @@
 #include <string.h>
 #include <yyjson.h>
 
-/* Of the frame that carries an answer: the objects around it, and all values but it. */
-#define FRAME_DEPTH  2
-#define FRAME_VALUES 8
-
 /* --- one run --------------------------------------------------------------- */
 
 struct exec_call {
@@ -106,10 +102,9 @@ static bool may_be_error(struct alk_span line)
  * is not would break the stream, with the calls of others on it. */
 static alk_err check_answer(struct alk_span text)
 {
-    uint32_t values = ALK_JSON_SCAN_VALUES_MAX - FRAME_VALUES;
     struct yyjson_doc *doc = NULL;
 
-    ALK_TRY(alk_json_scan_within(text, FRAME_DEPTH, &values));
+    ALK_TRY(alk_frame_takes(text));
     if (alk_json_is_simple(text)) {
         return ALK_OK;
     }

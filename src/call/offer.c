@@ -375,11 +375,7 @@ static struct alk_offer_grant *grant_new(struct alk_offers *offers, const char *
         g->token_n = token.n;
     }
     if (!grant_keep(g, operations) || (token.n > 0 && g->token == NULL)) {
-        alk_free(g->mem, g->operations);
-        if (g->token != NULL) {
-            alk_free_secret(g->mem, g->token, g->token_n);
-        }
-        alk_free(g->mem, g);
+        grant_free(g);
         return NULL;
     }
     g->rules = rules_of(offers->workers);

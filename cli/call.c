@@ -105,22 +105,14 @@ static int read_input(struct call *c)
 /* What the operation is: asked of the node, and no harm when it does not tell. */
 static int read_schema(struct call *c)
 {
-    struct alk_buf input;
-    alk_buf_init(&input, NULL, 1024);
-    (void)alk_buf_put_str(&input, "{\"name\":");
-    (void)alk_buf_put_json(&input, alk_span_str(c->op));
-    (void)alk_buf_put_str(&input, "}");
-    const struct alk_ask ask = {
-        .struct_size = sizeof ask, .op = "services/schema", .input = alk_buf_span(&input)};
     struct cli_answer answer = {0};
-    int rc = cli_caller_ask(&c->caller, &ask, &answer);
+    int rc = cli_caller_schema(&c->caller, c->op, &answer);
     /* Whoever may not know of it hears so from the operation itself. */
     if (rc == CLI_OK && answer.code[0] == '\0' &&
         alk_json_parse(alk_buf_span(&answer.output), &c->schema) != ALK_OK) {
         rc = cli_fail(c->cli, CLI_FAILED, "the node's description of %s is not JSON", c->op);
     }
     cli_answer_fini(&answer);
-    alk_buf_fini(&input);
     return rc;
 }
 
@@ -434,9 +426,8 @@ static const struct cli_section subscribe_sections[] = {
     {"NOTES",
      "Fields stand for JSON as with `alknet call`. The subscription ends with the connection, with "
      "status 1 when the node stops. Events of a topic that is kept on disk are not lost by that: "
-     "go "
-     "on with --from and the number after the last one that was printed. Whoever takes events too "
-     "slowly is cut with SLOW_CONSUMER, and goes on in the same way."},
+     "go on with --from and the number after the last one that was printed. Whoever takes events "
+     "too slowly is cut with SLOW_CONSUMER, and goes on in the same way."},
     {NULL, NULL}};
 
 static const struct cli_arg subscribe_args[] = {

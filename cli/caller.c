@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "caller.h"
 
+#include "base/text.h"
 #include "call/peer.h"
 #include "core/frame.h"
 
@@ -236,6 +237,25 @@ int cli_caller_ask(struct cli_caller *c, const struct alk_ask *ask, struct cli_a
         alk_loop_run(c->client.loop);
     }
     return answer->is_over || answer->is_enough ? CLI_OK : c->status;
+}
+
+void cli_schema_input(struct alk_buf *ret, const char *op)
+{
+    alk_buf_init(ret, NULL, 4096);
+    (void)alk_buf_put_str(ret, "{\"name\":");
+    (void)alk_buf_put_json(ret, alk_span_str(op));
+    (void)alk_buf_put_str(ret, "}");
+}
+
+int cli_caller_schema(struct cli_caller *c, const char *op, struct cli_answer *answer)
+{
+    struct alk_buf input;
+    cli_schema_input(&input, op);
+    const struct alk_ask ask = {
+        .struct_size = sizeof ask, .op = "services/schema", .input = alk_buf_span(&input)};
+    int rc = cli_caller_ask(c, &ask, answer);
+    alk_buf_fini(&input);
+    return rc;
 }
 
 /* --- asking and telling --------------------------------------------------------- */

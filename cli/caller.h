@@ -72,6 +72,10 @@ ALK_NODISCARD alk_err cli_caller_start(struct cli_caller *c, const struct alk_as
 /* Starts it and waits until it is over or enough. CLI_OK: it was answered, with success or
  * not: see code. */
 int cli_caller_ask(struct cli_caller *c, const struct alk_ask *ask, struct cli_answer *answer);
+/* The same for services/schema of one operation. */
+int cli_caller_schema(struct cli_caller *c, const char *op, struct cli_answer *answer);
+/* What that takes, {"name": op}, into *ret, which is made here and is the caller's. */
+void cli_schema_input(struct alk_buf *ret, const char *op);
 /* Tells what the node answered, with the places of an INVALID_INPUT and what to do next
  * (cli/caller_tell.c); may ask the node for that. Returns the exit status for its code,
  * CLI_OK for success. */

@@ -183,21 +183,13 @@ static void put_fields(struct yyjson_val *input, struct alk_buf *words)
 static int ask_fields(struct cli_caller *caller, const char *op, struct yyjson_doc **ret)
 {
     struct cli_answer answer = {0};
-    struct alk_buf input;
 
-    alk_buf_init(&input, NULL, 4096);
-    (void)alk_buf_put_str(&input, "{\"name\":");
-    (void)alk_buf_put_json(&input, alk_span_str(op));
-    (void)alk_buf_put_str(&input, "}");
-    const struct alk_ask ask = {
-        .struct_size = sizeof ask, .op = "services/schema", .input = alk_buf_span(&input)};
-    int rc = cli_caller_ask(caller, &ask, &answer);
+    int rc = cli_caller_schema(caller, op, &answer);
     if (rc == CLI_OK &&
         (answer.code[0] != '\0' || alk_json_parse(alk_buf_span(&answer.output), ret) != ALK_OK)) {
         rc = CLI_FAILED;
     }
     cli_answer_fini(&answer);
-    alk_buf_fini(&input);
     return rc;
 }
 

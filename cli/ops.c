@@ -410,10 +410,7 @@ static int run_page(struct cli *cli, const struct cli_args *args, struct cli_cal
     struct yyjson_doc *doc = NULL;
     struct alk_buf input;
 
-    alk_buf_init(&input, NULL, 4096);
-    (void)alk_buf_put_str(&input, "{\"name\":");
-    (void)alk_buf_put_json(&input, alk_span_str(cli_operation(args)));
-    (void)alk_buf_put_str(&input, "}");
+    cli_schema_input(&input, cli_operation(args));
     int rc = cli_caller_get_of(caller, "services/schema", cli_operation(args), alk_buf_span(&input),
                                &doc);
     if (rc == CLI_OK && cli->is_json) {

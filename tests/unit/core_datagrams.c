@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Datagrams of the memory transport: what a full queue drops is counted, and what waits for
  * the opening is bounded. */
-#include "core/memconn.h"
-#include "core/router.h"
-
-#include "support/check.h"
+#include "support/mem_world.h"
 
 static alk_err hear_open(void *service, struct alk_conn *conn, const struct alk_auth_context *auth,
                          void **ret_state)
@@ -47,44 +44,25 @@ static const struct alk_handler handler = {.struct_size = sizeof handler,
                                            .close = hear_close};
 
 struct world {
-    struct alk_hub client_hub, server_hub;
+    struct mem_world m;
     size_t client, server; /* datagrams that came */
-    struct alk_mem_pair *pair;
 };
 
 static void world_open(struct world *w, struct alk_mem_options o)
 {
-    alk_hub_init(&w->client_hub, NULL, 0);
-    alk_hub_init(&w->server_hub, NULL, 1);
-    o.client_hub = &w->client_hub;
-    o.server_hub = &w->server_hub;
     o.client = &handler;
     o.server = &handler;
     o.client_state = &w->client;
     o.server_state = &w->server;
-    check_err(alk_mem_pair_new(&o, &w->pair), ALK_OK);
-}
-
-static void run(struct world *w)
-{
-    while (alk_hub_run(&w->client_hub) || alk_hub_run(&w->server_hub) || alk_mem_pump(w->pair) ||
-           alk_hub_has_work(&w->client_hub) || alk_hub_has_work(&w->server_hub)) {
-    }
+    mem_world_open(&w->m, o);
 }
 
 static void send_some(struct world *w, unsigned count, struct alk_span data)
 {
     for (unsigned i = 0; i < count; i++) {
-        check_err(alk_conn_datagram(alk_mem_client(w->pair), data), ALK_OK);
+        check_err(alk_conn_datagram(alk_mem_client(w->m.pair), data), ALK_OK);
     }
-    run(w);
-}
-
-static void world_close(struct world *w)
-{
-    alk_mem_pair_free(w->pair);
-    alk_hub_fini(&w->client_hub);
-    alk_hub_fini(&w->server_hub);
+    mem_world_run(&w->m);
 }
 
 static void they_are_dropped_and_counted_when_full(void **state)
@@ -92,14 +70,14 @@ static void they_are_dropped_and_counted_when_full(void **state)
     (void)state;
     struct world w = {0};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
-    assert_int_equal(alk_conn_datagram_max(alk_mem_client(w.pair)), 1200);
+    mem_world_run(&w.m);
+    assert_int_equal(alk_conn_datagram_max(alk_mem_client(w.m.pair)), 1200);
     send_some(&w, 100, ALK_LIT("d"));
     assert_int_equal(w.server, ALK_CONN_DATAGRAMS_MAX);
     struct alk_conn_stats stats = {.struct_size = sizeof stats};
-    alk_conn_stats(alk_mem_server(w.pair), &stats);
+    alk_conn_stats(alk_mem_server(w.m.pair), &stats);
     assert_int_equal(stats.datagrams_dropped, 100 - ALK_CONN_DATAGRAMS_MAX);
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 /* A peer may leave its handshake half done, and many may. */
@@ -110,15 +88,15 @@ static void those_that_wait_for_the_opening_are_bounded_in_bytes(void **state)
     const struct alk_auth_context early = {.struct_size = sizeof early, .is_early = true};
     struct world w = {0};
     world_open(&w, (struct alk_mem_options){.server_auth = &early, .datagram_max = sizeof data});
-    run(&w);
+    mem_world_run(&w.m);
     send_some(&w, 10, alk_span(data, sizeof data));
     assert_int_equal(w.server, 0);
-    alk_conn_raise(alk_mem_server(w.pair), ALK_CONN_CONFIRMED);
-    run(&w);
+    alk_conn_raise(alk_mem_server(w.m.pair), ALK_CONN_CONFIRMED);
+    mem_world_run(&w.m);
     assert_int_equal(w.server, ALK_CONN_DATAGRAM_BYTES / sizeof data);
     send_some(&w, 10, alk_span(data, sizeof data));
     assert_int_equal(w.server, ALK_CONN_DATAGRAM_BYTES / sizeof data + 10);
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 int main(void)

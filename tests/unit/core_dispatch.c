@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The promises of alknet/handler.h and alknet/stream.h, over the memory transport. */
-#include "core/memconn.h"
-#include "core/router.h"
-
-#include "support/check.h"
+#include "support/mem_world.h"
 
 /* --- a handler that writes down what it hears ---------------------------------- */
 
@@ -177,47 +174,23 @@ static const struct alk_handler early_handler = HANDLER(ALK_HANDLER_EARLY_SAFE);
 /* --- a pair to play with --------------------------------------------------------- */
 
 struct world {
-    struct alk_hub client_hub, server_hub;
+    struct mem_world m;
     struct recorder client, server;
-    struct alk_mem_pair *pair;
 };
 
 static void world_open(struct world *w, struct alk_mem_options o)
 {
-    alk_hub_init(&w->client_hub, NULL, 0);
-    alk_hub_init(&w->server_hub, NULL, 1);
-    o.client_hub = &w->client_hub;
-    o.server_hub = &w->server_hub;
     o.client = o.client == NULL ? &recorder_handler : o.client;
     o.server = o.server == NULL ? &recorder_handler : o.server;
     o.client_state = &w->client;
     o.server_state = &w->server;
-    assert_int_equal(alk_mem_pair_new(&o, &w->pair), ALK_OK);
-}
-
-static void run(struct world *w)
-{
-    bool more = true;
-    for (unsigned turn = 0; more; turn++) {
-        assert_true(turn < 100000); /* it comes to rest */
-        more = alk_hub_run(&w->client_hub);
-        more = alk_hub_run(&w->server_hub) || more;
-        more = alk_mem_pump(w->pair) || more;
-        more = more || alk_hub_has_work(&w->client_hub) || alk_hub_has_work(&w->server_hub);
-    }
-}
-
-static void world_close(struct world *w)
-{
-    alk_mem_pair_free(w->pair);
-    alk_hub_fini(&w->client_hub);
-    alk_hub_fini(&w->server_hub);
+    mem_world_open(&w->m, o);
 }
 
 static struct alk_stream *open_stream(struct world *w)
 {
     struct alk_stream *s = NULL;
-    assert_int_equal(alk_conn_open_stream(alk_mem_client(w->pair), on_stream, &w->client, &s),
+    assert_int_equal(alk_conn_open_stream(alk_mem_client(w->m.pair), on_stream, &w->client, &s),
                      ALK_OK);
     return s;
 }
@@ -236,10 +209,10 @@ static void a_stream_echoes_and_ends_on_both_sides(void **state)
     (void)state;
     struct world w = {.server = {.echo = true}};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_stream *s = open_stream(&w);
     write_all(s, "hello");
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_span have;
     assert_int_equal(alk_stream_peek(s, &have), ALK_OK);
     assert_true(alk_span_is(have, "hello"));
@@ -249,10 +222,10 @@ static void a_stream_echoes_and_ends_on_both_sides(void **state)
     alk_stream_consume(s, 3);
     assert_int_equal(alk_stream_peek(s, &have), ALK_MORE);
     alk_stream_finish(s);
-    run(&w);
+    mem_world_run(&w.m);
     assert_string_equal(w.server.log, "open stream end closed ");
     assert_string_equal(w.client.log, "open closed ");
-    world_close(&w);
+    mem_world_close(&w.m);
     assert_int_equal(w.server.closes, 1);
     assert_int_equal(w.client.closes, 1);
 }
@@ -262,24 +235,24 @@ static void the_last_event_waits_for_a_slow_reader(void **state)
     (void)state;
     struct world w = {0};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_stream *s = open_stream(&w);
     write_all(s, "the whole of it");
     alk_stream_finish(s);
-    run(&w);
+    mem_world_run(&w.m);
     alk_stream_finish(w.server.last); /* both directions are over now */
-    run(&w);
+    mem_world_run(&w.m);
     assert_string_equal(w.server.log, "open stream ");
     struct alk_span have;
     assert_int_equal(alk_stream_peek(w.server.last, &have), ALK_OK);
     assert_true(alk_span_is(have, "the whole of it"));
     alk_stream_consume(w.server.last, 4);
-    run(&w);
+    mem_world_run(&w.m);
     assert_string_equal(w.server.log, "open stream ");
     alk_stream_consume(w.server.last, have.n - 4);
-    run(&w);
+    mem_world_run(&w.m);
     assert_string_equal(w.server.log, "open stream closed ");
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void opening_a_stream_is_visible_before_any_byte(void **state)
@@ -287,15 +260,15 @@ static void opening_a_stream_is_visible_before_any_byte(void **state)
     (void)state;
     struct world w = {0};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_stream *s = open_stream(&w);
-    run(&w);
+    mem_world_run(&w.m);
     assert_string_equal(w.server.log, "open stream ");
     write_all(w.server.last, "220 ready"); /* a server that speaks first */
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_span have;
     assert_int_equal(alk_stream_peek(s, &have), ALK_OK);
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void a_reset_reaches_the_peer_and_ends_writing(void **state)
@@ -303,16 +276,16 @@ static void a_reset_reaches_the_peer_and_ends_writing(void **state)
     (void)state;
     struct world w = {.server = {.echo = true}};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_stream *s = open_stream(&w);
-    run(&w);
+    mem_world_run(&w.m);
     alk_stream_reset(s, 41);
     size_t took;
     assert_int_equal(alk_stream_write(s, alk_span_str("x"), &took), ALK_E_STATE);
     assert_int_equal(took, 0);
-    run(&w);
+    mem_world_run(&w.m);
     assert_non_null(strstr(w.server.log, "reset-41"));
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void a_stop_shows_at_the_next_write(void **state)
@@ -320,17 +293,17 @@ static void a_stop_shows_at_the_next_write(void **state)
     (void)state;
     struct world w = {0};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_stream *s = open_stream(&w);
-    run(&w);
+    mem_world_run(&w.m);
     alk_stream_stop(w.server.last, 5);
-    run(&w);
+    mem_world_run(&w.m);
     size_t took;
     assert_non_null(strstr(w.client.log, "stopped"));
     alk_err err = alk_stream_write(s, alk_span_str("x"), &took);
     assert_true(err == ALK_E_STOPPED || err == ALK_E_STATE); /* the transport may reset first */
     assert_int_equal(alk_stream_peer_code(s), 5);
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void a_reader_that_stops_stops_the_writer_with_bounded_memory(void **state)
@@ -338,7 +311,7 @@ static void a_reader_that_stops_stops_the_writer_with_bounded_memory(void **stat
     (void)state;
     struct world w = {0};
     world_open(&w, (struct alk_mem_options){.window = 10000});
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_stream *s = open_stream(&w);
     static const uint8_t block[8192];
     uint64_t total = 0;
@@ -347,7 +320,7 @@ static void a_reader_that_stops_stops_the_writer_with_bounded_memory(void **stat
         size_t took;
         err = alk_stream_write(s, alk_span(block, sizeof block), &took);
         total += took;
-        run(&w);
+        mem_world_run(&w.m);
     }
     assert_int_equal(err, ALK_FULL);
     assert_int_equal(total, 10000 + ALK_STREAM_TX_HIGH);
@@ -362,7 +335,7 @@ static void a_reader_that_stops_stops_the_writer_with_bounded_memory(void **stat
         assert_true(have.n <= 10000);
         alk_stream_consume(w.server.last, have.n);
         read += have.n;
-        run(&w);
+        mem_world_run(&w.m);
         bool is_below_low = alk_stream_tx_unsent(s) <= ALK_STREAM_TX_LOW;
         assert_int_equal(strstr(w.client.log, "writable") != NULL, is_below_low);
     }
@@ -370,7 +343,7 @@ static void a_reader_that_stops_stops_the_writer_with_bounded_memory(void **stat
     assert_non_null(first);
     assert_null(strstr(first + 1, "writable"));
     assert_int_equal(read, total);
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void chunks_are_sent_without_copying(void **state)
@@ -378,7 +351,7 @@ static void chunks_are_sent_without_copying(void **state)
     (void)state;
     struct world w = {0};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_stream *s = open_stream(&w);
     struct alk_chunk *c = alk_chunk_new(NULL, 5000);
     memset(alk_chunk_data(c), 'c', 5000);
@@ -390,13 +363,13 @@ static void chunks_are_sent_without_copying(void **state)
     assert_ptr_equal(vec[0].p, alk_chunk_data(c) + 1000);
     assert_false(fin);
     alk_chunk_unref(c); /* the stream keeps a reference of its own */
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_span have;
     assert_int_equal(alk_stream_peek(w.server.last, &have), ALK_OK);
     assert_int_equal(have.n, 3004);
     assert_int_equal(have.p[2999], 'c');
     assert_int_equal(have.p[3000], 't');
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void early_data_waits_unless_the_handler_declares_it_safe(void **state)
@@ -408,15 +381,15 @@ static void early_data_waits_unless_the_handler_declares_it_safe(void **state)
         world_open(
             &w, (struct alk_mem_options){.server_auth = &early,
                                          .server = is_safe ? &early_handler : &recorder_handler});
-        run(&w);
+        mem_world_run(&w.m);
         write_all(open_stream(&w), "early");
-        run(&w);
+        mem_world_run(&w.m);
         assert_string_equal(w.server.log, is_safe ? "open-early stream " : "");
-        alk_conn_raise(alk_mem_server(w.pair), ALK_CONN_CONFIRMED);
-        run(&w);
+        alk_conn_raise(alk_mem_server(w.m.pair), ALK_CONN_CONFIRMED);
+        mem_world_run(&w.m);
         assert_string_equal(w.server.log,
                             is_safe ? "open-early stream auth-confirmed " : "open stream ");
-        world_close(&w);
+        mem_world_close(&w.m);
     }
 }
 
@@ -425,11 +398,11 @@ static void an_open_that_fails_closes_the_connection_once(void **state)
     (void)state;
     struct world w = {.server = {.open_result = ALK_E_LIMIT}};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     assert_string_equal(w.server.log, "open close ");
     assert_int_equal(w.client.closes, 1);
     assert_int_equal(w.client.close_code, ALK_CODE_LIMIT);
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void a_close_inside_a_call_is_deferred(void **state)
@@ -437,19 +410,19 @@ static void a_close_inside_a_call_is_deferred(void **state)
     (void)state;
     struct world w = {.server = {.close_conn_in_open = true}};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     assert_string_equal(w.server.log, "open close ");
     assert_int_equal(w.client.close_code, ALK_CODE_LIMIT);
-    world_close(&w);
+    mem_world_close(&w.m);
 
     struct world v = {.server = {.close_in_stream = true}};
     world_open(&v, (struct alk_mem_options){0});
-    run(&v);
+    mem_world_run(&v.m);
     struct alk_stream *s = open_stream(&v);
     write_all(s, "x");
-    run(&v);
+    mem_world_run(&v.m);
     assert_string_equal(v.client.log, "open stopped reset-5 closed ");
-    world_close(&v);
+    mem_world_close(&v.m);
 }
 
 static void a_stream_error_leaves_the_connection_open(void **state)
@@ -457,19 +430,19 @@ static void a_stream_error_leaves_the_connection_open(void **state)
     (void)state;
     struct world w = {.server = {.stream_result = ALK_E_FORBIDDEN}};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     (void)open_stream(&w);
-    run(&w);
+    mem_world_run(&w.m);
     assert_string_equal(w.client.log, "open stopped reset-4 closed ");
     struct alk_span have;
     w.server.stream_result = ALK_OK;
     w.server.echo = true;
     struct alk_stream *good = open_stream(&w);
     write_all(good, "ok");
-    run(&w);
+    mem_world_run(&w.m);
     assert_int_equal(alk_stream_peek(good, &have), ALK_OK);
     assert_int_equal(w.server.closes, 0);
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void every_stream_hears_closed_before_the_connection_closes(void **state)
@@ -477,19 +450,19 @@ static void every_stream_hears_closed_before_the_connection_closes(void **state)
     (void)state;
     struct world w = {0};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     for (int i = 0; i < 3; i++) {
         (void)open_stream(&w);
     }
-    run(&w);
-    alk_conn_close(alk_mem_client(w.pair), 9, alk_span_str("bye"));
-    run(&w);
+    mem_world_run(&w.m);
+    alk_conn_close(alk_mem_client(w.m.pair), 9, alk_span_str("bye"));
+    mem_world_run(&w.m);
     assert_string_equal(
         w.server.log,
         "open stream stream stream reset-9 closed reset-9 closed reset-9 closed close ");
     assert_int_equal(w.server.close_code, 9);
     assert_string_equal(w.client.log, "open reset-9 closed reset-9 closed reset-9 closed close ");
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void events_wait_until_somebody_listens(void **state)
@@ -497,16 +470,16 @@ static void events_wait_until_somebody_listens(void **state)
     (void)state;
     struct world w = {.server = {.mute = true, .echo = true}};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_stream *s = open_stream(&w);
     write_all(s, "later");
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_span have;
     assert_int_equal(alk_stream_peek(s, &have), ALK_MORE);
     alk_stream_on(w.server.last, on_stream, &w.server);
-    run(&w);
+    mem_world_run(&w.m);
     assert_int_equal(alk_stream_peek(s, &have), ALK_OK);
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void stream_credit_returns_with_an_event(void **state)
@@ -514,18 +487,18 @@ static void stream_credit_returns_with_an_event(void **state)
     (void)state;
     struct world w = {.server = {.echo = true}};
     world_open(&w, (struct alk_mem_options){.streams = 2});
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_stream *a = open_stream(&w);
     (void)open_stream(&w);
     struct alk_stream *none = NULL;
-    assert_int_equal(alk_conn_open_stream(alk_mem_client(w.pair), on_stream, &w.client, &none),
+    assert_int_equal(alk_conn_open_stream(alk_mem_client(w.m.pair), on_stream, &w.client, &none),
                      ALK_FULL);
     assert_null(none);
     alk_stream_finish(a);
-    run(&w);
+    mem_world_run(&w.m);
     assert_non_null(strstr(w.client.log, "credit"));
     (void)open_stream(&w);
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void a_full_turn_yields_and_goes_on(void **state)
@@ -533,17 +506,17 @@ static void a_full_turn_yields_and_goes_on(void **state)
     (void)state;
     struct world w = {.server = {.echo = true}};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     for (int i = 0; i < 50; i++) {
         write_all(open_stream(&w), "x");
     }
-    (void)alk_mem_pump(w.pair);
-    w.server_hub.turn_budget = 10;
-    assert_true(alk_hub_run(&w.server_hub));
+    (void)alk_mem_pump(w.m.pair);
+    w.m.server_hub.turn_budget = 10;
+    assert_true(alk_hub_run(&w.m.server_hub));
     assert_true(w.server.streams >= 1 && w.server.streams <= 10);
-    run(&w);
+    mem_world_run(&w.m);
     assert_int_equal(w.server.streams, 50);
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void drain_comes_before_close(void **state)
@@ -551,23 +524,23 @@ static void drain_comes_before_close(void **state)
     (void)state;
     struct world w = {.server = {.echo = true}};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_stream *s = open_stream(&w);
-    run(&w);
-    alk_hub_drain(&w.server_hub, 77);
-    run(&w);
+    mem_world_run(&w.m);
+    alk_hub_drain(&w.m.server_hub, 77);
+    mem_world_run(&w.m);
     assert_string_equal(w.server.log, "open stream drain ");
     write_all(s, "last words");
     alk_stream_finish(s);
-    run(&w);
+    mem_world_run(&w.m);
     struct alk_span have;
-    if (alk_mem_client(w.pair) != NULL && alk_stream_peek(s, &have) == ALK_OK) {
+    if (alk_mem_client(w.m.pair) != NULL && alk_stream_peek(s, &have) == ALK_OK) {
         alk_stream_consume(s, have.n);
     }
-    run(&w);
+    mem_world_run(&w.m);
     assert_string_equal(w.server.log, "open stream drain end closed close ");
     assert_int_equal(w.client.close_code, ALK_CODE_SHUTDOWN);
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 static void weak_handles_resolve_until_the_end(void **state)
@@ -575,13 +548,13 @@ static void weak_handles_resolve_until_the_end(void **state)
     (void)state;
     struct world w = {0};
     world_open(&w, (struct alk_mem_options){0});
-    run(&w);
-    struct alk_conn_handle h = alk_conn_handle(alk_mem_server(w.pair));
-    assert_ptr_equal(alk_hub_find(&w.server_hub, h.serial), alk_mem_server(w.pair));
-    alk_conn_close(alk_mem_server(w.pair), 0, alk_span(NULL, 0));
-    run(&w);
-    assert_null(alk_hub_find(&w.server_hub, h.serial));
-    world_close(&w);
+    mem_world_run(&w.m);
+    struct alk_conn_handle h = alk_conn_handle(alk_mem_server(w.m.pair));
+    assert_ptr_equal(alk_hub_find(&w.m.server_hub, h.serial), alk_mem_server(w.m.pair));
+    alk_conn_close(alk_mem_server(w.m.pair), 0, alk_span(NULL, 0));
+    mem_world_run(&w.m);
+    assert_null(alk_hub_find(&w.m.server_hub, h.serial));
+    mem_world_close(&w.m);
 }
 
 /* --- who may come in ------------------------------------------------------------------ */
@@ -629,7 +602,7 @@ static const struct alk_identity_provider fake = {
 
 static void hook(struct world *w, struct fake_provider *p)
 {
-    w->server_hub.auth = (struct alk_auth_hooks){
+    w->m.server_hub.auth = (struct alk_auth_hooks){
         .provider = &fake, .provider_ctx = p, .failed = fake_failed, .ctx = p};
 }
 
@@ -672,13 +645,13 @@ static void a_closed_service_needs_an_identity(void **state)
         struct alk_service *service = closed_service(table[i].require);
         struct world w = {0};
         world_open(&w, (struct alk_mem_options){.server_auth = &auth, .service = service});
-        alk_mem_server(w.pair)->auth.identity = NULL;
+        alk_mem_server(w.m.pair)->auth.identity = NULL;
         hook(&w, &p);
-        run(&w);
+        mem_world_run(&w.m);
         assert_int_equal(w.server.opens, table[i].opens);
         assert_int_equal(p.failures, table[i].failures);
         assert_int_equal(w.client.close_code, table[i].code);
-        world_close(&w);
+        mem_world_close(&w.m);
         assert_int_equal(atomic_load(&service->refs), 1);
         alk_service_unref(service);
     }
@@ -694,23 +667,23 @@ static void a_slow_provider_holds_the_opening_and_the_end(void **state)
         struct world w = {0};
         world_open(&w, (struct alk_mem_options){.server_auth = &auth});
         hook(&w, &p);
-        run(&w);
+        mem_world_run(&w.m);
         write_all(open_stream(&w), "waits");
-        run(&w);
+        mem_world_run(&w.m);
         assert_int_equal(w.server.opens, 0);
         if (closes_first) {
-            alk_conn_close(alk_mem_client(w.pair), 0, alk_span(NULL, 0));
-            run(&w);
-            assert_non_null(alk_mem_server(w.pair)); /* still waiting for the answer */
+            alk_conn_close(alk_mem_client(w.m.pair), 0, alk_span(NULL, 0));
+            mem_world_run(&w.m);
+            assert_non_null(alk_mem_server(w.m.pair)); /* still waiting for the answer */
         }
         p.done(p.ctx, ALK_E_AUTH, NULL, 1);
-        run(&w);
+        mem_world_run(&w.m);
         assert_int_equal(w.server.opens, closes_first ? 0 : 1);
         assert_int_equal(w.server.streams, closes_first ? 0 : 1);
         if (closes_first) {
-            assert_null(alk_mem_server(w.pair));
+            assert_null(alk_mem_server(w.m.pair));
         }
-        world_close(&w);
+        mem_world_close(&w.m);
     }
 }
 
@@ -720,21 +693,21 @@ static void failures_over_the_limit_close_the_connection(void **state)
     struct fake_provider p = {.answer = ALK_E_EXPIRED};
     struct world w = {0};
     world_open(&w, (struct alk_mem_options){0});
-    w.server_hub.conn_auth_failures = 3;
+    w.m.server_hub.conn_auth_failures = 3;
     hook(&w, &p);
-    run(&w);
-    struct alk_conn *c = alk_mem_server(w.pair);
+    mem_world_run(&w.m);
+    struct alk_conn *c = alk_mem_server(w.m.pair);
     struct alk_auth_query q = {.kind = ALK_CREDENTIAL_TOKEN, .token = alk_span_str("alk_x")};
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(w.server.closes, 0);
         alk_conn_resolve(c, "token", &q, count_answer, &p);
         assert_int_equal(p.answers, i + 1);
     }
-    run(&w);
+    mem_world_run(&w.m);
     assert_int_equal(p.failures, 3);
     assert_int_equal(w.server.closes, 1);
     assert_int_equal(w.client.close_code, ALK_CODE_AUTH);
-    world_close(&w);
+    mem_world_close(&w.m);
 }
 
 int main(void)

@@ -60,8 +60,7 @@ const struct alk_conf_row alk_fs_rows[] = {
      .help =
          "Callers need a grant too, as in `resources: {fs: [{name: \"docs/**\", actions: [read, "
          "write]}]}`; `docs` itself, to list it, is another name. Paths have one spelling then, "
-         "and "
-         "symbolic links are not followed."},
+         "and symbolic links are not followed."},
     {.name = NULL}};
 
 /* --- roots ------------------------------------------------------------------------- */
